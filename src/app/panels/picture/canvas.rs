@@ -170,7 +170,7 @@ fn paint_textures(
         Shown::Original => whole(painter, state.texture(ctx, pair.reference()).id(), rect),
         Shown::Picture => whole(painter, state.texture(ctx, &pair.picture).id(), rect),
         Shown::Errors { brightest } => {
-            whole(painter, view.heat_of(ctx, pair, brightest), rect);
+            whole(painter, view.errors_of(ctx, pair, brightest), rect);
         }
         Shown::Wipe { place } => {
             let (original, picture) =

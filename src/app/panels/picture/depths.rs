@@ -8,7 +8,7 @@ use eframe::egui::{
 };
 use image::{Rgb, RgbImage};
 
-use super::{Maps, PictureView};
+use super::{Maps, PictureView, residuals};
 use crate::app::action::Action;
 use crate::app::colors;
 use crate::app::document::{Document, Mode};
@@ -126,17 +126,9 @@ fn codes(stack: &CodeStack) -> Maps {
     by_depth(stack, |place| colors::of_code(stack.codes()[place]))
 }
 
-/// Maps of the residual norms, all on one scale.
+/// Maps of the residual norms.
 fn residuals(layers: &Layers) -> Maps {
-    let most = largest_residual(layers);
-    by_depth(&layers.stack, |place| {
-        colors::map(layers.residual_norms.get(place).copied().unwrap_or(0.0) / most)
-    })
-}
-
-/// The largest residual norm at any depth.
-pub fn largest_residual(layers: &Layers) -> f32 {
-    layers.residual_norms.iter().copied().fold(f32::MIN_POSITIVE, f32::max)
+    by_depth(&layers.stack, residuals::colors(layers))
 }
 
 /// Maps with one pixel per cell. `color` takes the index of a code in (row, column, depth) order.
@@ -166,20 +158,5 @@ mod tests {
                 assert_eq!(pixels.get_pixel(x as u32, 0).0, colors::of_code(code).to_array()[..3]);
             }
         }
-    }
-
-    #[test]
-    fn residuals_share_one_scale() {
-        let layers = Layers {
-            stack: Arc::new(CodeStack::new(1, 1, 2, vec![0; 2]).expect("whole")),
-            add: Vec::new(),
-            select: Vec::new(),
-            residual_norms: vec![4.0, 1.0],
-            of_original: true,
-            rate_distortion: Vec::new(),
-        };
-        let found: Vec<[u8; 3]> =
-            residuals(&layers).iter().map(|map| map.to_rgb8().get_pixel(0, 0).0).collect();
-        assert_eq!(found, [1.0, 0.25].map(|part| colors::map(part).to_array()).map(|[r, g, b, _]| [r, g, b]));
     }
 }

@@ -7,8 +7,10 @@ mod depths;
 #[cfg(not(target_family = "wasm"))]
 pub(in crate::app) mod device;
 mod drag;
+mod errors;
 mod framing;
-mod heat;
+mod residuals;
+mod surprise;
 mod tip;
 
 use std::sync::Arc;
@@ -19,15 +21,14 @@ use crate::app::action::Action;
 use crate::app::choose::Wanted;
 use crate::app::document::{Document, Mode};
 use crate::app::icons::{Icon, IconButton};
-use crate::app::panels::parts::scale;
 use crate::app::state::State;
 use crate::app::tool::Tool;
 use cached::Cached;
 use canvas::Pair;
 use depths::Map;
 use drag::Drags;
+use errors::ErrorMap;
 use framing::Draft;
-use heat::Heat;
 use residua_core::codes::CodeStack;
 use residua_io::image_io::Picture;
 use residua_io::image_io::present::Shown;
@@ -108,7 +109,7 @@ pub struct PictureView {
     /// Position of the wipe before the last drag.
     wiped: f32,
     draft: Option<Draft>,
-    heat: Option<Heat>,
+    errors: Option<ErrorMap>,
     codes: Cached<CodeStack, Maps>,
     residuals: Cached<Layers, Maps>,
     added: Cached<Layers, Maps>,
@@ -129,7 +130,7 @@ impl Default for PictureView {
             wiping: Drags::default(),
             wiped: 0.5,
             draft: None,
-            heat: None,
+            errors: None,
             codes: Cached::default(),
             residuals: Cached::default(),
             added: Cached::default(),
@@ -241,19 +242,9 @@ fn about(ui: &mut Ui, state: &State, document: &Document, view: &mut PictureView
             let help = "The original on the left, the reconstruction on the right";
             wipe_slider(ui, &mut view.wipe, help);
         }
-        View::Errors => heat::scale(ui, &mut view.brightest),
-        View::Residuals => {
-            if let Some(layers) = &document.layers {
-                let of = if layers.of_original { "the original" } else { "the sum of all codes" };
-                scale(
-                    ui,
-                    &format!("Residual norm, as a share of {of}"),
-                    depths::largest_residual(layers),
-                    "",
-                );
-            }
-        }
-        View::Surprise => cells::surprise_scale(ui, state, document),
+        View::Errors => errors::scale(ui, &mut view.brightest),
+        View::Residuals => residuals::scale(ui, document),
+        View::Surprise => surprise::scale(ui, state, document),
         View::Reconstruction | View::Original | View::Crop => (),
     }
     if view.is_map() {
