@@ -161,7 +161,6 @@ impl Studio {
     /// Moves to a new context, after the old one was lost with everything uploaded to it.
     pub fn move_to(&mut self, ctx: &Context) {
         dress(ctx, self.state.settings.theme, self.state.settings.zoom);
-        self.state.forget_textures();
         self.views.picture.forget_textures();
         self.ctx = ctx.clone();
     }

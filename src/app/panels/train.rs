@@ -11,6 +11,7 @@ use egui_plot::{Legend, Line, Plot, PlotPoints, Points};
 use super::parts::{main_button, named};
 use crate::app::action::Action;
 use crate::app::state::State;
+use crate::app::textures;
 use crate::app::training::{Curves, Ended, LOSS, Training};
 use residua_core::text::counted;
 use residua_engine::train::TrainOptions;
@@ -127,12 +128,12 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         if ui.available_width() < WIDE {
             form(ui, state, view, actions);
-            watch(ui, state, &mut view.metric);
+            watch(ui, &state.training, &mut view.metric);
             return;
         }
         ui.columns(2, |columns| {
             columns[0].vertical(|ui| form(ui, state, view, actions));
-            columns[1].vertical(|ui| watch(ui, state, &mut view.metric));
+            columns[1].vertical(|ui| watch(ui, &state.training, &mut view.metric));
         });
     });
 }
@@ -201,8 +202,7 @@ fn control(ui: &mut Ui, training: &Training, actions: &mut Vec<Action>) {
     }
 }
 
-fn watch(ui: &mut Ui, state: &State, metric: &mut String) {
-    let training = &state.training;
+fn watch(ui: &mut Ui, training: &Training, metric: &mut String) {
     match (&training.begun, &training.ended) {
         (None, None) if training.is_running() => {
             ui.label("Reading the pictures…");
@@ -222,7 +222,7 @@ fn watch(ui: &mut Ui, state: &State, metric: &mut String) {
     numbers(ui, training);
     if let Some(sheet) = &training.sheet {
         ui.label("Held-out pictures, and the model's results for them");
-        let texture = state.texture(ui.ctx(), sheet);
+        let texture = textures::of(ui.ctx(), sheet);
         let width = ui.available_width().min(2.0 * sheet.width() as f32);
         let size = vec2(width, width * sheet.height() as f32 / sheet.width() as f32);
         ui.add(Image::new((texture.id(), size)).alt_text("Sheet of held-out pictures"));

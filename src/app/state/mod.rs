@@ -30,7 +30,6 @@ use crate::app::log::Log;
 use crate::app::patches::Patches;
 use crate::app::settings::Settings;
 use crate::app::stored::Stored;
-use crate::app::textures::Textures;
 use crate::app::tool::Tool;
 #[cfg(not(target_family = "wasm"))]
 use crate::app::training::Training;
@@ -81,8 +80,6 @@ pub struct State {
     waiting: Option<(String, Source)>,
     /// The pictures of this session.
     pub gallery: Gallery,
-    /// Textures of the pictures on screen.
-    pub textures: Textures,
     /// The condition for new pictures.
     pub condition: Condition,
     /// How the tokenizer reads the captions on screen.
@@ -154,7 +151,6 @@ impl State {
             layers_wait: false,
             waiting: None,
             gallery: Gallery::default(),
-            textures: Textures::default(),
             condition: Condition::Unconditional,
             captions: Captions::default(),
             waiting_recipe: None,
@@ -235,16 +231,6 @@ impl State {
     pub fn wait(&mut self) -> bool {
         let message = self.engine.wait();
         message.map(|message| self.take(message)).is_some()
-    }
-
-    /// The texture of a picture.
-    pub fn texture(&self, ctx: &Context, picture: &Arc<Picture>) -> eframe::egui::TextureHandle {
-        self.textures.get(ctx, picture)
-    }
-
-    /// Drops the textures of a lost graphics context.
-    pub fn forget_textures(&mut self) {
-        self.textures = Textures::default();
     }
 
     /// How the open stack was made: its file's recipe, or an edit once it has changed.

@@ -11,6 +11,7 @@ use crate::app::action::Action;
 use crate::app::panels::parts::patch;
 use crate::app::patches::BATCH;
 use crate::app::state::State;
+use crate::app::textures;
 use residua_core::text::counted;
 
 /// Side of a code's picture, in points.
@@ -73,7 +74,7 @@ fn cell(ui: &mut Ui, state: &State, depth: usize, code: u32, summary: Option<&Su
         Rect::from_center_size(pos2(rect.center().x, rect.top() + 2.0 + SIDE / 2.0), Vec2::splat(SIDE));
     match state.patch(depth, code) {
         Some(patch) => {
-            let texture = state.texture(ui.ctx(), patch);
+            let texture = textures::of(ui.ctx(), patch);
             eframe::egui::Image::new((texture.id(), picture.size())).paint_at(ui, picture);
         }
         None => {

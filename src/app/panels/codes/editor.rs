@@ -8,6 +8,7 @@ use crate::app::action::Action;
 use crate::app::document::Document;
 use crate::app::panels::parts::{WHOLE, change};
 use crate::app::state::State;
+use crate::app::textures;
 use residua_protocol::{Condition, around};
 
 /// Order of the alternative codes.
@@ -43,7 +44,7 @@ pub fn show(
     let codes = &stack.codes()[cell..cell + stack.depth()];
     let code = codes[depth];
     ui.strong(format!("Row {row}, column {col}"));
-    if let Some(depth) = own(ui, state, document, [row, col], codes) {
+    if let Some(depth) = own(ui, document, [row, col], codes) {
         return actions.push(Action::ChooseDepth(depth));
     }
     ui.separator();
@@ -64,13 +65,7 @@ pub fn show(
 
 /// Shows the cell's codes, each with the picture around the cell decoded down to its depth. Returns the
 /// clicked depth.
-fn own(
-    ui: &mut Ui,
-    state: &State,
-    document: &Document,
-    [row, col]: [usize; 2],
-    codes: &[u32],
-) -> Option<usize> {
+fn own(ui: &mut Ui, document: &Document, [row, col]: [usize; 2], codes: &[u32]) -> Option<usize> {
     let (chosen, limit) = (document.depth, document.edit().limits[row * document.stack().w() + col]);
     let (h, w) = (document.stack().h(), document.stack().w());
     let [rows, cols] = around([row, col], h, w);
@@ -80,7 +75,7 @@ fn own(
     side_by_side(ui, |ui| {
         for (d, &code) in codes.iter().enumerate() {
             let layer = document.layers.as_ref().and_then(|layers| layers.add.get(d));
-            let texture = layer.map(|picture| state.texture(ui.ctx(), picture));
+            let texture = layer.map(|picture| textures::of(ui.ctx(), picture));
             let note = if d < limit { format!("depth {}", d + 1) } else { "unused".into() };
             let look = texture.as_ref().map(|texture| (texture, part));
             let name = format!("depth {}: code {code}", d + 1);
@@ -208,11 +203,11 @@ fn choices(ui: &mut Ui, state: &State, order: Order, mut entries: Vec<Entry>) ->
     side_by_side(ui, |ui| {
         for Entry { name, code, note, chosen } in entries {
             let choice = state.choices.get(code);
-            let texture = choice.map(|choice| state.texture(ui.ctx(), &choice.picture));
+            let texture = choice.map(|choice| textures::of(ui.ctx(), &choice.picture));
             let look = texture.as_ref().map(|texture| (texture, WHOLE));
             let mut button = Patch { name, code, note, look, chosen }.show(ui);
             if let Some(choice) = choice {
-                button = button.on_hover_ui(|ui| change(ui, state, choice));
+                button = button.on_hover_ui(|ui| change(ui, choice));
             }
             if button.clicked() {
                 clicked = Some(code);

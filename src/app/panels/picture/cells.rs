@@ -139,7 +139,7 @@ fn click(
             }
         }
         if view.strokes.now.is_none() {
-            response.on_hover_ui(|ui| tip::show(ui, state, document, view, place));
+            response.on_hover_ui(|ui| tip::show(ui, document, view, place));
         }
     }
 }

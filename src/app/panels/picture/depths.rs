@@ -13,7 +13,7 @@ use crate::app::action::Action;
 use crate::app::colors;
 use crate::app::document::{Document, Mode};
 use crate::app::panels::parts::WHOLE;
-use crate::app::state::State;
+use crate::app::textures;
 use residua_core::codes::CodeStack;
 use residua_io::image_io::Picture;
 use residua_protocol::Layers;
@@ -48,13 +48,7 @@ const MODES: [(Mode, &str, &str); 2] = [
 ];
 
 /// Shows the maps, with the first depth at the top.
-pub fn show(
-    ui: &mut Ui,
-    state: &State,
-    document: &Document,
-    view: &mut PictureView,
-    actions: &mut Vec<Action>,
-) {
+pub fn show(ui: &mut Ui, document: &Document, view: &mut PictureView, actions: &mut Vec<Action>) {
     kind(ui, &mut view.map);
     ui.horizontal(|ui| {
         ui.spacing_mut().button_padding.x = 3.0;
@@ -73,7 +67,7 @@ pub fn show(
         },
         (Map::Residuals, Some(layers)) => view.residuals.get(layers, residuals),
     };
-    if let Some(depth) = strip(ui, state, document.depth, &maps) {
+    if let Some(depth) = strip(ui, document.depth, &maps) {
         actions.push(Action::ChooseDepth(depth));
     }
 }
@@ -90,9 +84,9 @@ fn kind(ui: &mut Ui, now: &mut Map) {
 }
 
 /// Shows one map per depth, from top to bottom. Returns the clicked depth; `depth` is the chosen one.
-fn strip(ui: &mut Ui, state: &State, depth: usize, maps: &[Arc<Picture>]) -> Option<usize> {
+fn strip(ui: &mut Ui, depth: usize, maps: &[Arc<Picture>]) -> Option<usize> {
     let mut chosen = None;
-    let textures: Vec<TextureHandle> = maps.iter().map(|picture| state.texture(ui.ctx(), picture)).collect();
+    let textures: Vec<TextureHandle> = maps.iter().map(|picture| textures::of(ui.ctx(), picture)).collect();
     ScrollArea::vertical().id_salt("maps").auto_shrink(false).show(ui, |ui| {
         let side = WIDTH - 12.0;
         for (d, texture) in textures.iter().enumerate() {

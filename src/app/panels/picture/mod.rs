@@ -173,14 +173,14 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut PictureView, actions: &mut Ve
     view.draft.take_if(|draft| document.source.as_ref().is_none_or(|source| !draft.is_of(source)));
     views(ui, view);
     if view.view == View::Crop {
-        return framing::show(ui, state, document, view, actions);
+        return framing::show(ui, document, view, actions);
     }
     let margin = Frame::new().inner_margin(Margin { top: 4, ..Margin::ZERO });
     let below = Panel::bottom("about the view").frame(margin).show_separator_line(false);
     below.show(ui, |ui| about(ui, state, document, view));
     let margin = Frame::new().inner_margin(Margin { right: 4, ..Margin::ZERO });
     let strip = Panel::left("depths").exact_size(depths::WIDTH).resizable(false).frame(margin);
-    strip.show(ui, |ui| depths::show(ui, state, document, view, actions));
+    strip.show(ui, |ui| depths::show(ui, document, view, actions));
     CentralPanel::no_frame().show(ui, |ui| picture(ui, state, document, view, actions));
 }
 
