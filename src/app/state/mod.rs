@@ -22,7 +22,7 @@ use eframe::egui::Context;
 use crate::app::captions::Captions;
 use crate::app::choices::Choices;
 #[cfg(not(target_family = "wasm"))]
-use crate::app::dialogs::{self, Dialogs};
+use crate::app::dialogs::Dialogs;
 use crate::app::document::{Document, Source};
 use crate::app::gallery::Gallery;
 use crate::app::jobs::{Jobs, Purpose};
@@ -128,7 +128,7 @@ pub struct State {
     pub load_failure: Option<String>,
     /// The answers of open file dialogs.
     #[cfg(not(target_family = "wasm"))]
-    pub dialogs: Dialogs,
+    pub dialogs: Dialogs<Self>,
     /// The training run.
     #[cfg(not(target_family = "wasm"))]
     pub training: Training,
@@ -218,7 +218,9 @@ impl State {
         self.kernel_checks.extend(checked_since(self.kernel_checks.len()));
         #[cfg(not(target_family = "wasm"))]
         {
-            dialogs::receive(self);
+            while let Some((then, path)) = self.dialogs.answer() {
+                then(self, &path);
+            }
             self.training.receive();
         }
         while let Some(message) = self.engine.receive() {
