@@ -46,11 +46,6 @@ pub struct TrainView {
 }
 
 impl TrainView {
-    /// Fills in the total number of steps.
-    pub fn set_steps(&mut self, steps: u64) {
-        self.steps = steps.to_string();
-    }
-
     /// Fills in the paths that were chosen in dialogs.
     fn take_picked(&mut self) {
         let mut picking = std::mem::take(&mut self.picking);
