@@ -155,7 +155,7 @@ impl Studio {
     /// Draws pictures straight from the models' buffers: the models run on the device that `render` draws with.
     pub fn draw_on_device(&mut self, render: &RenderState) {
         panels::picture::device::register(render);
-        self.state.draws_on_device = true;
+        self.state.device.draws = true;
     }
 
     /// Moves to a new context, after the old one was lost with everything uploaded to it.

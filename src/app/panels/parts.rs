@@ -75,7 +75,7 @@ fn nothing_yet(ui: &mut Ui, size: Vec2) {
 /// The picture around the pinned cell with `code` in it, `side` points wide and high; a blank square until it is known.
 pub fn choice(ui: &mut Ui, state: &State, code: u32, side: f32) {
     let size = Vec2::splat(side);
-    match state.choices.get(code) {
+    match state.found.choices.get(code) {
         Some(choice) => {
             let texture = textures::of(ui.ctx(), &choice.picture);
             ui.add(Image::new((texture.id(), size)).alt_text(format!("the picture with code {code}")))

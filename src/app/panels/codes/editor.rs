@@ -122,7 +122,7 @@ fn number(
 /// Shows the nearest codes in the codebook. Returns the clicked one.
 fn neighbours(ui: &mut Ui, state: &State, order: Order, depth: usize, code: u32) -> Option<u32> {
     ui.label("Nearest in the codebook, by distance");
-    let found = state.neighbours.as_ref().filter(|found| found.depth == depth && found.code == code);
+    let found = state.found.neighbours.as_ref().filter(|found| found.depth == depth && found.code == code);
     let Some(found) = found else {
         ui.weak("looking…");
         return None;
@@ -150,7 +150,8 @@ fn suggestions(
         return None;
     }
     ui.label(format!("Most likely codes of the transformer{}", named(&document.condition)));
-    let found = state.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code);
+    let found =
+        state.found.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code);
     let Some((_, found)) = found else {
         ui.weak("looking…");
         return None;
@@ -192,17 +193,21 @@ struct Entry {
 /// Shows codes side by side, each with a preview of the picture around the cell. Returns the clicked code.
 fn choices(ui: &mut Ui, state: &State, order: Order, mut entries: Vec<Entry>) -> Option<u32> {
     if order == Order::Effect {
-        let effect = |code: u32| state.choices.get(code).map_or(f32::NEG_INFINITY, |choice| choice.effect);
+        let effect =
+            |code: u32| state.found.choices.get(code).map_or(f32::NEG_INFINITY, |choice| choice.effect);
         entries.sort_by(|a, b| effect(b.code).total_cmp(&effect(a.code)));
         for entry in &mut entries {
-            entry.note =
-                state.choices.get(entry.code).map_or("…".into(), |choice| format!("±{:.1}", choice.effect));
+            entry.note = state
+                .found
+                .choices
+                .get(entry.code)
+                .map_or("…".into(), |choice| format!("±{:.1}", choice.effect));
         }
     }
     let mut clicked = None;
     side_by_side(ui, |ui| {
         for Entry { name, code, note, chosen } in entries {
-            let choice = state.choices.get(code);
+            let choice = state.found.choices.get(code);
             let texture = choice.map(|choice| textures::of(ui.ctx(), &choice.picture));
             let look = texture.as_ref().map(|texture| (texture, WHOLE));
             let mut button = Patch { name, code, note, look, chosen }.show(ui);

@@ -71,7 +71,7 @@ fn explanation(state: &State) -> Option<([usize; 3], &Explanation)> {
     let place = [row, col, document.depth];
     let code = document.stack().at(row, col, document.depth).ok()?;
     let (_, explanation) =
-        state.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code)?;
+        state.found.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code)?;
     Some((place, explanation.as_ref()))
 }
 

@@ -294,7 +294,7 @@ fn picture(
     view: &mut PictureView,
     actions: &mut Vec<Action>,
 ) {
-    let pair = document.shown().map(|picture| pair(document, picture, state.draws_on_device));
+    let pair = document.shown().map(|picture| pair(document, picture, state.device.draws));
     let Some(pair) = pair else {
         ui.centered_and_justified(|ui| ui.label("decoding…"));
         return;
