@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rfd::{AsyncFileDialog, FileHandle};
 
 #[cfg(not(target_family = "wasm"))]
-use super::dialogs;
+use super::log::Level;
 use super::state::State;
 
 /// What a file or folder is chosen for.
@@ -130,9 +130,9 @@ pub fn pick(
 ) {
     let dialog = AsyncFileDialog::new().set_title(title);
     match (folder, endings) {
-        (true, _) => dialogs::ask(state, path_of(dialog.pick_folder()), then),
-        (false, []) => dialogs::ask(state, path_of(dialog.pick_file()), then),
-        (false, _) => dialogs::ask(state, path_of(dialog.add_filter("Files", endings).pick_file()), then),
+        (true, _) => ask(state, path_of(dialog.pick_folder()), then),
+        (false, []) => ask(state, path_of(dialog.pick_file()), then),
+        (false, _) => ask(state, path_of(dialog.add_filter("Files", endings).pick_file()), then),
     }
 }
 
@@ -145,7 +145,18 @@ pub fn save_as(
     then: impl FnOnce(&mut State, &Path) + Send + 'static,
 ) {
     let dialog = AsyncFileDialog::new().set_title(title).set_file_name(name);
-    dialogs::ask(state, path_of(dialog.save_file()), then);
+    ask(state, path_of(dialog.save_file()), then);
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn ask(
+    state: &mut State,
+    dialog: impl Future<Output = Option<PathBuf>> + Send + 'static,
+    then: impl FnOnce(&mut State, &Path) + Send + 'static,
+) {
+    if let Err(error) = state.dialogs.ask(dialog, then) {
+        state.log.add(Level::Error, format!("no file dialog could be opened: {error}"));
+    }
 }
 
 /// The path that the user picks, if any.

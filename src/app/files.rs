@@ -26,13 +26,6 @@ pub fn save_picture(state: &mut State) {
     save_as(state, "Save the picture", name, move |state, path| saved.write(state, path));
 }
 
-/// Saves the open stack's picture at `path`, with its codes and recipe.
-pub fn save_picture_to(state: &mut State, path: &Path) {
-    if let Some(saved) = Saved::of(state) {
-        saved.write(state, path);
-    }
-}
-
 /// Asks the user where to save the open codes.
 pub fn save_codes(state: &mut State) {
     let Some(document) = &state.document else { return };
@@ -67,7 +60,7 @@ pub fn save_morph(state: &mut State, plan: MorphPlan) {
 }
 
 /// The open stack's picture, codes and recipe, as they were when the user asked to save.
-struct Saved {
+pub struct Saved {
     stem: String,
     picture: Arc<Picture>,
     provenance: Provenance,
@@ -77,7 +70,7 @@ struct Saved {
 
 impl Saved {
     /// Captures the open document; None if it has no picture yet.
-    fn of(state: &State) -> Option<Self> {
+    pub fn of(state: &State) -> Option<Self> {
         let document = state.document.as_ref()?;
         let picture = document.seen.as_ref()?.picture.clone();
         let recipe = state.recipe().map(|recipe| recipe.to_json());
@@ -89,7 +82,8 @@ impl Saved {
         })
     }
 
-    fn write(self, state: &mut State, path: &Path) {
+    /// Saves it at `path`.
+    pub fn write(self, state: &mut State, path: &Path) {
         state.write(path, Writing::Picture(Pictured::Held(self.picture), self.provenance));
         if !self.is_whole {
             state.log.add(Level::Warning, "the saved pixels use the depth limits; all codes are saved");

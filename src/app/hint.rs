@@ -6,21 +6,18 @@ use super::action::Action;
 use super::state::State;
 use super::tool::Tool;
 
-/// Dismisses the hint.
-const DISMISS: Action = Action::Do(|state| state.settings.hint = false);
-
 /// Shows the next step, until a change is undone or the hint is dismissed.
 pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     if !state.settings.hint {
         return;
     }
-    let Some(step) = next_step(state) else { return actions.push(DISMISS) };
+    let Some(step) = next_step(state) else { return actions.push(Action::DismissHint) };
     Panel::top("first steps").show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.strong("First steps");
             ui.label(step);
             if ui.button("Got it").clicked() {
-                actions.push(DISMISS);
+                actions.push(Action::DismissHint);
             }
         });
     });
@@ -29,9 +26,10 @@ pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
 /// What to do next; `None` after the last step.
 fn next_step(state: &State) -> Option<&'static str> {
     let Some(document) = &state.document else {
-        return Some(match state.is_busy() {
-            true => "A first picture and a model are being opened.",
-            false => "Open a picture: drop it on the window, paste it, or press Open picture….",
+        return Some(if state.is_busy() {
+            "A first picture and a model are being opened."
+        } else {
+            "Open a picture: drop it on the window, paste it, or press Open picture…."
         });
     };
     match (document.undoable(), document.redoable()) {

@@ -5,16 +5,15 @@ use eframe::egui::{Button, MenuBar, Panel as Bar, ThemePreference, Ui};
 use super::action::Action;
 use super::choose::Wanted;
 use super::document::Document;
-use super::files;
 use super::layout::Layout;
 use super::panels::PANELS;
 use super::state::State;
 
 /// What can be done with an open picture.
 const SAVING: [(&str, Action); 3] = [
-    ("Save picture… (Ctrl+S)", Action::Do(files::save_picture)),
-    ("Save codes…", Action::Do(files::save_codes)),
-    ("Keep in the gallery", Action::Do(State::keep)),
+    ("Save picture… (Ctrl+S)", Action::SavePicture),
+    ("Save codes…", Action::SaveCodes),
+    ("Keep in the gallery", Action::Keep),
 ];
 
 /// Themes in the menu.
@@ -55,8 +54,8 @@ fn file(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
 fn edit(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     let document = state.document.as_ref();
     let steps = [
-        ("Undo", "Ctrl+Z", document.and_then(Document::undoable), Action::UNDO),
-        ("Redo", "Ctrl+Shift+Z", document.and_then(Document::redoable), Action::REDO),
+        ("Undo", "Ctrl+Z", document.and_then(Document::undoable), Action::Undo),
+        ("Redo", "Ctrl+Shift+Z", document.and_then(Document::redoable), Action::Redo),
     ];
     for (verb, keys, what, step) in steps {
         let button = Button::new(format!("{verb} {} ({keys})", what.unwrap_or_default()));

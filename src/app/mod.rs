@@ -155,13 +155,12 @@ impl Studio {
     /// Draws pictures straight from the models' buffers: the models run on the device that `render` draws with.
     pub fn draw_on_device(&mut self, render: &RenderState) {
         panels::picture::device::register(render);
-        self.state.draws_on_device = true;
+        self.state.device.draws = true;
     }
 
     /// Moves to a new context, after the old one was lost with everything uploaded to it.
     pub fn move_to(&mut self, ctx: &Context) {
         dress(ctx, self.state.settings.theme, self.state.settings.zoom);
-        self.state.forget_textures();
         self.views.picture.forget_textures();
         self.ctx = ctx.clone();
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 
 use eframe::egui::{ColorImage, Context, ViewportCommand};
 
@@ -40,9 +41,12 @@ impl Screenshot {
             let (sender, image) = channel();
             let (path, waker) = (self.path.clone(), ctx.clone());
             ctx.request_screenshot(move |image| {
-                // Fails only if the window has closed.
-                let _ = sender.send(save(&image, &path));
-                waker.request_repaint();
+                // The window's thread waits for this callback, so it must not wait for the file.
+                thread::spawn(move || {
+                    // Fails only if the window has closed.
+                    let _ = sender.send(save(&image, &path));
+                    waker.request_repaint();
+                });
             });
             self.image = Some(image);
         }

@@ -4,20 +4,18 @@ use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers, Popup};
 
 use super::action::Action;
 use super::choose::Wanted;
-use super::files;
-use super::state::State;
 
 /// A shortcut and its action.
 type Shortcut = (Modifiers, Key, Action);
 
 /// Redo comes before undo, because its keys include undo's.
 const SHORTCUTS: [Shortcut; 6] = [
-    (Modifiers::COMMAND, Key::Enter, Action::Do(State::generate)),
-    (Modifiers::NONE, Key::Escape, Action::Do(State::cancel)),
-    (Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z, Action::REDO),
-    (Modifiers::COMMAND, Key::Z, Action::UNDO),
+    (Modifiers::COMMAND, Key::Enter, Action::Generate),
+    (Modifiers::NONE, Key::Escape, Action::Cancel),
+    (Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z, Action::Redo),
+    (Modifiers::COMMAND, Key::Z, Action::Undo),
     (Modifiers::COMMAND, Key::O, Action::Choose(Wanted::Picture)),
-    (Modifiers::COMMAND, Key::S, Action::Do(files::save_picture)),
+    (Modifiers::COMMAND, Key::S, Action::SavePicture),
 ];
 
 const DEPTHS: [Key; 9] =

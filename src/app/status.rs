@@ -33,7 +33,7 @@ fn work(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     ui.add(ProgressBar::new(part).desired_width(120.0));
     ui.label(text);
     if ui.button("Cancel (Esc)").clicked() {
-        actions.push(Action::Do(State::cancel));
+        actions.push(Action::Cancel);
     }
 }
 
@@ -43,7 +43,7 @@ fn notice(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
         if line.level == Level::Error { ui.visuals().error_fg_color } else { ui.visuals().warn_fg_color };
     ui.separator();
     if ui.button("Dismiss").clicked() {
-        actions.push(Action::Do(|state| state.log.notice = None));
+        actions.push(Action::DismissNotice);
     }
     // The log has the full text.
     ui.add(Label::new(RichText::new(&line.text).color(color)).truncate());

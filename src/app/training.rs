@@ -92,12 +92,6 @@ impl Training {
         }
     }
 
-    /// Waits for the thread's next message and takes it in; for tests. Returns false if the run has ended.
-    pub fn wait(&mut self) -> bool {
-        let news = self.running.as_ref().and_then(|running| running.news.recv_blocking().ok());
-        news.map(|news| self.take(news)).is_some()
-    }
-
     fn take(&mut self, news: News) {
         match news {
             News::Begun(begun, curves) => (self.begun, self.curves) = (Some(begun), curves),

@@ -86,8 +86,8 @@ impl Page {
                 self.with(|_| ());
             }
             Answer::Ready(ready) => self.with(|studio| studio.state.ready(ready)),
-            Answer::Memory(bytes) => self.with(|studio| studio.state.models_memory = bytes),
-            Answer::Checked(found) => self.with(|studio| studio.state.kernel_checks.extend(found)),
+            Answer::Memory(bytes) => self.with(|studio| studio.state.device.memory = bytes),
+            Answer::Checked(found) => self.with(|studio| studio.state.device.kernel_checks.extend(found)),
             Answer::Warning(line) => self.with(|studio| studio.state.log.add(Level::Warning, line)),
         }
         Ok(())

@@ -21,7 +21,7 @@ fn desk() -> Desk {
 
 /// The neighbours of the code that is looked up.
 fn browsed(desk: &Desk) -> Arc<Neighbours> {
-    let browsed = desk.state().browsed.as_ref().expect("a code is chosen");
+    let browsed = desk.state().found.browsed.as_ref().expect("a code is chosen");
     browsed.neighbours.clone().expect("looked up")
 }
 
@@ -93,7 +93,7 @@ fn a_codes_neighbours_are_shown_next_to_it() {
     let mut desk = desk();
     desk.harness.state_mut().state.pin(Some([0, 0]));
     desk.settle();
-    let pinned = desk.state().neighbours.clone().expect("neighbours of the pinned code");
+    let pinned = desk.state().found.neighbours.clone().expect("neighbours of the pinned code");
     desk.harness.get_by_label_contains("Code 3 of depth 1").click();
     desk.settle();
     let found = browsed(&desk);
@@ -103,7 +103,11 @@ fn a_codes_neighbours_are_shown_next_to_it() {
         assert!(desk.shows(&format!("distance {distance:.3}")));
         assert!(desk.state().patch(0, *code).is_some());
     }
-    assert_eq!(desk.state().neighbours.as_ref().unwrap().code, pinned.code, "the code stack keeps its own");
+    assert_eq!(
+        desk.state().found.neighbours.as_ref().unwrap().code,
+        pinned.code,
+        "the code stack keeps its own"
+    );
     let (next, back) = (found.nearest[0].0, found.nearest[0].1);
     desk.click(&format!("Neighbour {next}"));
     let found = browsed(&desk);

@@ -77,7 +77,7 @@ fn changed(before: &CodeStack, after: &CodeStack) -> Vec<[usize; 2]> {
 
 /// A code that the panel offers for the pinned cell, with the name of its button.
 fn neighbour(desk: &Desk) -> (u32, String) {
-    let code = state(desk).neighbours.as_ref().expect("a cell is pinned").nearest[0].0;
+    let code = state(desk).found.neighbours.as_ref().expect("a cell is pinned").nearest[0].0;
     (code, format!("use code {code} (neighbour)"))
 }
 
@@ -184,7 +184,7 @@ fn dragging_a_number_is_one_edit() {
 fn the_transformer_suggests_codes() {
     let mut desk = large();
     click(&mut desk, "row 2, column 2");
-    let explained = state(&desk).explained.as_ref().expect("a cell is pinned").1.clone();
+    let explained = state(&desk).found.explained.as_ref().expect("a cell is pinned").1.clone();
     let other = explained.suggestions.iter().find(|other| other.code != explained.chosen.code).unwrap();
     click(&mut desk, &format!("use code {} ({:.1} %)", other.code, other.probability * 100.0));
     assert_eq!(document(&desk).stack().at(2, 2, 3).unwrap(), other.code);
@@ -202,10 +202,10 @@ fn all_offered_codes_have_previews() {
     desk.settle();
     let state = state(&desk);
     assert_eq!(document(&desk).pinned, Some([2, 3]));
-    let near = state.neighbours.as_ref().unwrap().nearest.iter().map(|&(code, _)| code);
-    let likely = state.explained.as_ref().unwrap().1.suggestions.iter().map(|other| other.code);
+    let near = state.found.neighbours.as_ref().unwrap().nearest.iter().map(|&(code, _)| code);
+    let likely = state.found.explained.as_ref().unwrap().1.suggestions.iter().map(|other| other.code);
     for code in near.chain(likely) {
-        assert!(state.choices.get(code).is_some(), "code {code}");
+        assert!(state.found.choices.get(code).is_some(), "code {code}");
     }
 }
 
@@ -216,7 +216,7 @@ fn a_choice_is_previewed_in_the_image() {
     click(&mut desk, "row 3, column 4");
     let before = picture(&desk);
     let (code, name) = neighbour(&desk);
-    let choice = state(&desk).choices.get(code).unwrap().clone();
+    let choice = state(&desk).found.choices.get(code).unwrap().clone();
     click(&mut desk, &name);
     let after = picture(&desk);
     // 3x3 cells of 16x16 pixels, from row 2 and column 3.
@@ -234,7 +234,7 @@ fn the_pointer_over_a_choice_shows_its_change() {
     click(&mut desk, "row 3, column 4");
     let before = picture(&desk);
     let (code, name) = neighbour(&desk);
-    let choice = state(&desk).choices.get(code).unwrap().clone();
+    let choice = state(&desk).found.choices.get(code).unwrap().clone();
     desk.harness.get_by_label(&name).hover();
     desk.harness.run_steps(8);
     desk.harness.get_by_label("with this code");
@@ -256,9 +256,9 @@ fn choices_are_ordered_by_likelihood_or_by_effect() {
     click(&mut desk, "row 3, column 4");
     let code = document(&desk).stack().at(3, 4, 0).unwrap();
     click(&mut desk, &format!("depth 1: code {code}"));
-    let near = state(&desk).neighbours.clone().unwrap();
+    let near = state(&desk).found.neighbours.clone().unwrap();
     let near = near.nearest.iter().map(|&(code, far)| (format!("use code {code} (neighbour)"), code, -far));
-    let likely = state(&desk).explained.as_ref().unwrap().1.suggestions.clone();
+    let likely = state(&desk).found.explained.as_ref().unwrap().1.suggestions.clone();
     let likely = likely.iter().map(|&Suggestion { code, probability }| {
         (format!("use code {code} ({:.1} %)", 100.0 * probability), code, probability)
     });
@@ -274,7 +274,7 @@ fn choices_are_ordered_by_likelihood_or_by_effect() {
         list.sort_by(|a, b| b.2.total_cmp(&a.2));
         assert_eq!(read(&desk, &list), list.iter().map(|(_, code, _)| *code).collect::<Vec<_>>());
         click(&mut desk, "Largest change first");
-        let effect = |code: u32| state(&desk).choices.get(code).unwrap().effect;
+        let effect = |code: u32| state(&desk).found.choices.get(code).unwrap().effect;
         let effects: Vec<f32> = read(&desk, &list).into_iter().map(effect).collect();
         assert!(effects.windows(2).all(|pair| pair[0] >= pair[1]), "{effects:?}");
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use eframe::egui::{DroppedFile, Event, Modifiers, PointerButton, Pos2, Vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use residua::app::files::Saved;
 use residua::app::state::State;
 use residua::app::{Start, Studio};
 use residua_core::codes::CodeStack;
@@ -108,6 +109,12 @@ impl Desk {
     pub fn begin(&mut self, name: &str) {
         self.harness.get_by_label(name).click();
         self.harness.run();
+    }
+
+    /// Begins to save the open picture at `path`, as if the user had chosen it in the dialog.
+    pub fn save(&mut self, path: &Path) {
+        let state = &mut self.harness.state_mut().state;
+        Saved::of(state).expect("a picture is open").write(state, path);
     }
 
     /// True if a widget has this name.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use residua::app::choose::{self, Wanted};
-use residua::app::dialogs;
 use residua_core::warnings::{Warnings, listen};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -26,7 +25,7 @@ fn grave(desk: &mut Desk) -> String {
 /// Replaces the system's dialog with one that answers on demand.
 fn pretend(desk: &mut Desk, answer: async_channel::Receiver<Option<PathBuf>>) {
     let dialog = async move { answer.recv().await.ok().flatten() };
-    dialogs::ask(&mut desk.harness.state_mut().state, dialog, |state, path| state.show_folder(path));
+    desk.state().dialogs.ask(dialog, |state, path| state.show_folder(path)).unwrap();
 }
 
 #[test]

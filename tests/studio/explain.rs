@@ -73,14 +73,14 @@ fn the_distribution_matches_the_transformers() {
     let rank = format!("rank {} of 64.", found.rank + 1);
     assert!(desk.harness.query_by_label_contains(&rank).is_some(), "{rank}");
     assert!(desk.shows("chosen"), "the chosen code is labelled");
-    assert!(desk.state().choices.get(found.suggestions[0].code).is_some(), "code previews exist");
+    assert!(desk.state().found.choices.get(found.suggestions[0].code).is_some(), "code previews exist");
 }
 
 #[test]
 fn a_suggestion_can_be_put_into_the_stack() {
     let mut desk = pinned();
     let before = desk.stack();
-    let (_, explanation) = desk.state().explained.clone().expect("explained");
+    let (_, explanation) = desk.state().found.explained.clone().expect("explained");
     let place = explanation.suggestions.iter().position(|s| s.code != explanation.chosen.code).unwrap();
     let code = explanation.suggestions[place].code;
     desk.click(&format!("Use suggestion {}: code {code}", place + 1));
@@ -88,7 +88,7 @@ fn a_suggestion_can_be_put_into_the_stack() {
     assert_eq!(desk.stack().at(CELL[0], CELL[1], 1).unwrap(), code);
     let document = desk.state().document.as_ref().unwrap();
     assert_eq!(document.seen.as_ref().unwrap().stack, *document.stack(), "the image is updated");
-    let (_, explanation) = desk.state().explained.as_ref().expect("explained again");
+    let (_, explanation) = desk.state().found.explained.as_ref().expect("explained again");
     assert_eq!((explanation.chosen.code, explanation.rank), (code, place));
 }
 

@@ -45,7 +45,7 @@ fn an_edited_image_is_saved_with_its_codes_and_model() {
     desk.settle();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("edited.png");
-    residua::app::files::save_picture_to(&mut desk.harness.state_mut().state, &path);
+    desk.save(&path);
     desk.settle();
     let provenance = Provenance::read(&std::fs::read(&path).unwrap()).unwrap();
     let codes = provenance.codes.expect("the PNG carries its codes");

@@ -33,7 +33,7 @@ fn the_device_and_timings_are_shown() {
         tolerance: 1e-4,
         ms: 2.0,
     };
-    desk.harness.state_mut().state.kernel_checks = vec![checked];
+    desk.harness.state_mut().state.device.kernel_checks = vec![checked];
     desk.harness.run();
     for text in ["Conv2d", "3x3 5->7", "wrong, not used", "5.0e-1 (1e-4)", "2.0 ms"] {
         assert!(desk.shows(text), "{text}");

@@ -97,7 +97,7 @@ fn a_misfit_is_explained_in_full_and_the_old_model_stays() {
     let before = desk.state().loaded.clone().expect("loaded");
     let folder = misfit();
     load(&mut desk, folder.path());
-    let failure = desk.state().load_failure.clone().expect("refused");
+    let failure = desk.state().loading.failure.clone().expect("refused");
     assert!(failure.contains("encoder.conv_in.weight") && failure.contains("expected"), "{failure}");
     assert_eq!(desk.state().log.notice.as_ref().expect("grave").text, failure);
     desk.click("Dismiss");
@@ -111,7 +111,7 @@ fn a_misfit_is_explained_in_full_and_the_old_model_stays() {
     assert_eq!(document.seen.as_ref().expect("decoded").stack, *document.stack(), "edits are still decoded");
     assert_eq!(document.seen.as_ref().unwrap().stack.at(1, 2, 0).unwrap(), 5);
     desk.click("Dismiss this report");
-    assert!(desk.state().load_failure.is_none());
+    assert!(desk.state().loading.failure.is_none());
 }
 
 #[test]

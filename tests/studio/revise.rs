@@ -307,7 +307,7 @@ fn a_contextual_model_explains_and_samples() {
     desk.click("row 3, column 4");
     desk.click("Surprise");
     let state = desk.state();
-    let (place, explained) = state.explained.clone().expect("a cell is pinned");
+    let (place, explained) = state.found.explained.clone().expect("a cell is pinned");
     assert_eq!(place, [3, 4, 3]);
     let surprise = state.document.as_ref().unwrap().surprise.clone().unwrap();
     let there = &surprise.chosen[(3 * 8 + 4) * 4 + 3];

@@ -72,7 +72,7 @@ fn the_window_and_the_models_work_while_a_file_is_read() {
     assert!(desk.shows("opening slow.png") && name(&desk) == "blue-beard.png");
     // Another file is saved.
     let saved = folder.path().join("edited.png");
-    residua::app::files::save_picture_to(&mut desk.harness.state_mut().state, &saved);
+    desk.save(&saved);
     while !desk.state().log.text().contains("Note: wrote ") {
         assert!(desk.harness.state_mut().state.wait());
     }
@@ -117,7 +117,7 @@ fn a_read_that_hangs_can_be_cancelled_and_opens_nothing_later() {
 fn a_file_is_saved_beside_everything_else_and_never_cancelled() {
     let (_folder, path) = pipe("slow.png");
     let mut desk = Desk::new();
-    residua::app::files::save_picture_to(&mut desk.harness.state_mut().state, &path);
+    desk.save(&path);
     desk.harness.run();
     assert!(desk.shows("saving slow.png"));
     desk.begin("Cancel (Esc)");
@@ -134,7 +134,7 @@ fn a_file_is_saved_beside_everything_else_and_never_cancelled() {
 fn closing_the_studio_waits_for_files_that_are_being_saved() {
     let (_folder, path) = pipe("slow.png");
     let mut desk = Desk::new();
-    residua::app::files::save_picture_to(&mut desk.harness.state_mut().state, &path);
+    desk.save(&path);
     let reader = std::thread::spawn(move || std::fs::read(path).unwrap());
     desk.harness.state_mut().state.cancel();
     drop(desk);

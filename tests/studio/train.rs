@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use eframe::egui::{Event, Key, Modifiers};
 use egui_kittest::kittest::Queryable;
 use residua::app::training::{Ended, LOSS, Training};
 use residua_core::error::Error;
@@ -55,10 +57,13 @@ fn desk(folder: &Path, steps: &str) -> Desk {
     desk
 }
 
+/// Replaces the text in a field of the form.
 fn type_in(desk: &mut Desk, field: &str, text: &str) {
     desk.harness.get_by_role_and_label(eframe::egui::accesskit::Role::TextInput, field).focus();
     desk.harness.run();
-    desk.harness.get_by_role_and_label(eframe::egui::accesskit::Role::TextInput, field).type_text(text);
+    desk.harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    desk.harness.run();
+    desk.harness.event(Event::Text(text.into()));
     desk.harness.run();
 }
 
@@ -73,7 +78,9 @@ fn steps(training: &Training) -> usize {
 
 fn wait_until(desk: &mut Desk, done: impl Fn(&Training) -> bool) {
     while !done(training(desk)) {
-        assert!(training(desk).wait(), "the run ended too early");
+        assert!(training(desk).is_running(), "the run ended too early");
+        std::thread::sleep(Duration::from_millis(5));
+        training(desk).receive();
     }
     desk.harness.run();
 }
@@ -99,7 +106,7 @@ fn a_run_is_watched_paused_stopped_and_resumed() {
     let taken = steps(training(&mut desk));
 
     // Five more steps.
-    desk.harness.state_mut().views.train.set_steps(taken as u64 + 5);
+    type_in(&mut desk, "Steps", &(taken + 5).to_string());
     desk.settle();
     desk.begin("Resume run");
     wait_until(&mut desk, |training| training.ended.is_some());

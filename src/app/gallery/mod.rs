@@ -100,9 +100,10 @@ impl Gallery {
 
     /// The chosen pictures in the order they were chosen, or all pictures if none is chosen.
     pub fn chosen_or_all(&self) -> Vec<&Item> {
-        match self.chosen.is_empty() {
-            true => self.items.iter().collect(),
-            false => self.chosen.iter().filter_map(|&index| self.items.get(index)).collect(),
+        if self.chosen.is_empty() {
+            self.items.iter().collect()
+        } else {
+            self.chosen.iter().filter_map(|&index| self.items.get(index)).collect()
         }
     }
 

@@ -61,12 +61,12 @@ fn facts(ui: &mut Ui, state: &State, view: &mut LogView) {
 fn device(ui: &mut Ui, state: &State, view: &mut LogView) {
     ui.heading("Device");
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let name = match (state.device, &state.adapter) {
+    let name = match (state.device.kind, &state.device.adapter) {
         ("gpu", Some(adapter)) => format!("GPU: {adapter}"),
         ("gpu", None) => "GPU".into(),
         _ => format!("CPU: {}", counted(threads, "thread")),
     };
-    let memory = view.memory().map(|bytes| bytes + state.models_memory);
+    let memory = view.memory().map(|bytes| bytes + state.device.memory);
     let memory = memory.map_or_else(|| "not reported by this system".into(), size);
     let weights =
         state.loaded.as_ref().map_or_else(|| "no model is loaded".into(), |loaded| size(loaded.bytes));
@@ -81,8 +81,8 @@ fn device(ui: &mut Ui, state: &State, view: &mut LogView) {
 
 fn kernels(ui: &mut Ui, state: &State) {
     ui.heading("Kernels");
-    if state.kernel_checks.is_empty() {
-        ui.label(match state.device {
+    if state.device.kernel_checks.is_empty() {
+        ui.label(match state.device.kind {
             "gpu" => "Each GPU kernel is checked when it is first used.",
             _ => "The models run on the CPU; no GPU kernels are in use.",
         });
@@ -94,7 +94,7 @@ fn kernels(ui: &mut Ui, state: &State) {
                 ui.strong(title);
             }
             ui.end_row();
-            state.kernel_checks.iter().for_each(|checked| kernel(ui, checked));
+            state.device.kernel_checks.iter().for_each(|checked| kernel(ui, checked));
         });
     });
 }
@@ -102,10 +102,11 @@ fn kernels(ui: &mut Ui, state: &State) {
 fn kernel(ui: &mut Ui, checked: &Checked) {
     ui.label(format!("{:?}", checked.kernel));
     ui.label(&*checked.shape);
-    match checked.ok {
-        true => ui.label("correct"),
-        false => ui.colored_label(ui.visuals().error_fg_color, "wrong, not used"),
-    };
+    if checked.ok {
+        ui.label("correct");
+    } else {
+        ui.colored_label(ui.visuals().error_fg_color, "wrong, not used");
+    }
     ui.label(format!("{:.1e} ({:.0e})", checked.difference, checked.tolerance));
     ui.label(format!("{:.1} ms", checked.ms));
     ui.end_row();
@@ -132,7 +133,7 @@ fn lines(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
             ui.copy_text(state.log.text());
         }
         if ui.button("Clear").clicked() {
-            actions.push(Action::Do(|state| state.log.clear()));
+            actions.push(Action::ClearLog);
         }
     });
     if state.log.lines().len() == 0 {

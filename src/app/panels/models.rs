@@ -56,14 +56,14 @@ fn progress(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
 }
 
 fn failure(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
-    let Some(reason) = &state.load_failure else { return };
+    let Some(reason) = &state.loading.failure else { return };
     ui.label(RichText::new("Could not load this model").strong());
     ui.add(Label::new(RichText::new(reason).color(ui.visuals().error_fg_color)).wrap());
     if state.loaded.is_some() {
         ui.label("The model below is still in use.");
     }
     if ui.button("Dismiss this report").clicked() {
-        actions.push(Action::Do(|state| state.load_failure = None));
+        actions.push(Action::DismissFailure);
     }
     ui.separator();
 }
@@ -174,7 +174,7 @@ fn choices(ui: &mut Ui, state: &State, typed: &mut String, actions: &mut Vec<Act
     });
     place(ui, state, typed, actions);
     let name = ui.label("Its RQ-VAE, if it is not found automatically");
-    let mut rqvae = state.rqvae.clone();
+    let mut rqvae = state.loading.rqvae.clone();
     let field = TextEdit::singleline(&mut rqvae).hint_text(PLACES);
     if ui.add(field.desired_width(f32::INFINITY)).labelled_by(name.id).changed() {
         actions.push(Action::NameRqVae(rqvae));

@@ -6,6 +6,7 @@ use eframe::egui::{
 
 use crate::app::colors;
 use crate::app::state::State;
+use crate::app::textures;
 use residua_protocol::Choice;
 
 /// Side of an enlarged picture, in points.
@@ -59,7 +60,7 @@ pub fn patch(ui: &mut Ui, state: &State, depth: usize, code: u32, side: f32) {
     let size = Vec2::splat(side);
     match state.patch(depth, code) {
         Some(picture) => {
-            let texture = state.texture(ui.ctx(), picture);
+            let texture = textures::of(ui.ctx(), picture);
             ui.add(Image::new((texture.id(), size)).alt_text(format!("code {code} at depth {}", depth + 1)));
         }
         None => nothing_yet(ui, size),
@@ -74,21 +75,21 @@ fn nothing_yet(ui: &mut Ui, size: Vec2) {
 /// The picture around the pinned cell with `code` in it, `side` points wide and high; a blank square until it is known.
 pub fn choice(ui: &mut Ui, state: &State, code: u32, side: f32) {
     let size = Vec2::splat(side);
-    match state.choices.get(code) {
+    match state.found.choices.get(code) {
         Some(choice) => {
-            let texture = state.texture(ui.ctx(), &choice.picture);
+            let texture = textures::of(ui.ctx(), &choice.picture);
             ui.add(Image::new((texture.id(), size)).alt_text(format!("the picture with code {code}")))
-                .on_hover_ui(|ui| change(ui, state, choice));
+                .on_hover_ui(|ui| change(ui, choice));
         }
         None => nothing_yet(ui, size),
     }
 }
 
 /// The picture around the cell with a choice applied, enlarged, and the change that it makes.
-pub fn change(ui: &mut Ui, state: &State, choice: &Choice) {
+pub fn change(ui: &mut Ui, choice: &Choice) {
     ui.horizontal(|ui| {
         for (picture, name) in [(&choice.picture, "with this code"), (&choice.change, "the change")] {
-            let texture = state.texture(ui.ctx(), picture);
+            let texture = textures::of(ui.ctx(), picture);
             ui.add(Image::new((texture.id(), Vec2::splat(LARGE))).alt_text(name));
         }
     });

@@ -11,6 +11,7 @@ use egui_plot::{Legend, Line, Plot, PlotPoints, Points};
 use super::parts::{main_button, named};
 use crate::app::action::Action;
 use crate::app::state::State;
+use crate::app::textures;
 use crate::app::training::{Curves, Ended, LOSS, Training};
 use residua_core::text::counted;
 use residua_engine::train::TrainOptions;
@@ -45,11 +46,6 @@ pub struct TrainView {
 }
 
 impl TrainView {
-    /// Fills in the total number of steps.
-    pub fn set_steps(&mut self, steps: u64) {
-        self.steps = steps.to_string();
-    }
-
     /// Fills in the paths that were chosen in dialogs.
     fn take_picked(&mut self) {
         let mut picking = std::mem::take(&mut self.picking);
@@ -127,12 +123,12 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         if ui.available_width() < WIDE {
             form(ui, state, view, actions);
-            watch(ui, state, &mut view.metric);
+            watch(ui, &state.training, &mut view.metric);
             return;
         }
         ui.columns(2, |columns| {
             columns[0].vertical(|ui| form(ui, state, view, actions));
-            columns[1].vertical(|ui| watch(ui, state, &mut view.metric));
+            columns[1].vertical(|ui| watch(ui, &state.training, &mut view.metric));
         });
     });
 }
@@ -140,9 +136,12 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<
 fn form(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<Action>) {
     let running = state.training.is_running();
     // First, so that the buttons are visible without scrolling.
-    ui.horizontal_wrapped(|ui| match running {
-        true => control(ui, &state.training, actions),
-        false => start(ui, state, view, actions),
+    ui.horizontal_wrapped(|ui| {
+        if running {
+            control(ui, &state.training, actions);
+        } else {
+            start(ui, state, view, actions);
+        }
     });
     ui.add_enabled_ui(!running, |ui| {
         for entry in FIELDS {
@@ -190,20 +189,15 @@ fn start(ui: &mut Ui, state: &State, view: &mut TrainView, actions: &mut Vec<Act
 
 fn control(ui: &mut Ui, training: &Training, actions: &mut Vec<Action>) {
     let paused = training.is_paused();
-    let (name, action): (&str, fn(&mut State)) = match paused {
-        true => ("Continue", |state| state.training.pause(false)),
-        false => ("Pause", |state| state.training.pause(true)),
-    };
-    if ui.button(name).clicked() {
-        actions.push(Action::Do(action));
+    if ui.button(if paused { "Continue" } else { "Pause" }).clicked() {
+        actions.push(Action::PauseRun(!paused));
     }
     if ui.button("Stop run").on_hover_text("Writes a checkpoint first").clicked() {
-        actions.push(Action::Do(|state| state.training.stop()));
+        actions.push(Action::StopRun);
     }
 }
 
-fn watch(ui: &mut Ui, state: &State, metric: &mut String) {
-    let training = &state.training;
+fn watch(ui: &mut Ui, training: &Training, metric: &mut String) {
     match (&training.begun, &training.ended) {
         (None, None) if training.is_running() => {
             ui.label("Reading the pictures…");
@@ -223,7 +217,7 @@ fn watch(ui: &mut Ui, state: &State, metric: &mut String) {
     numbers(ui, training);
     if let Some(sheet) = &training.sheet {
         ui.label("Held-out pictures, and the model's results for them");
-        let texture = state.texture(ui.ctx(), sheet);
+        let texture = textures::of(ui.ctx(), sheet);
         let width = ui.available_width().min(2.0 * sheet.width() as f32);
         let size = vec2(width, width * sheet.height() as f32 / sheet.width() as f32);
         ui.add(Image::new((texture.id(), size)).alt_text("Sheet of held-out pictures"));

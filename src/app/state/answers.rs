@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::app::captions::Captions;
-use crate::app::choices::Choices;
 use crate::app::document::Document;
 use crate::app::gallery::{Comparison, Item, Origin};
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
-use crate::app::patches::Patches;
 use residua_core::codes::CodeStack;
-use residua_core::config::ConditionKind;
-use residua_io::assets::bundled::{self, BUNDLED};
-use residua_metrics::Usage;
-use residua_protocol::condition::of_caption;
-use residua_protocol::{Command, Condition, Event, JobId, Loaded, Made, Message, Output};
+use residua_io::image_io::Picture;
+use residua_protocol::explanation::Explanation;
+use residua_protocol::{Encoded, Event, JobId, Layers, Made, Message, Neighbours, Output, Seen, Surprise};
 
-use super::{CHOICES, DECODING, LOADING, PATCHES, RUNS, Revising, State};
+use super::{CHOICES, DECODING, LOADING, PATCHES, RUNS, State};
 
 impl State {
     pub(super) fn take(&mut self, Message { job, event }: Message) {
@@ -53,11 +48,11 @@ impl State {
             self.revise_waiting();
         }
         if job.label == PATCHES {
-            self.patches.over();
+            self.found.patches.over();
             self.ask_for_patches();
         }
         if LOADING.contains(&job.label) && !matches!(event, Event::Done(_)) {
-            self.coming = None;
+            self.loading.coming = None;
         }
         match event {
             Event::Done(milliseconds) if job.file.is_none() => {
@@ -67,7 +62,7 @@ impl State {
             Event::Failed(reason) => {
                 self.log.add(Level::Error, reason.clone());
                 if LOADING.contains(&job.label) {
-                    self.load_failure = Some(reason);
+                    self.loading.failure = Some(reason);
                     self.load_default();
                 }
             }
@@ -89,92 +84,108 @@ impl State {
         }
     }
 
-    /// Loads the default model if another model failed to load and none is loaded.
-    fn load_default(&mut self) {
-        let default = BUNDLED[0].name;
-        if self.loaded.is_none() && self.asked != default {
-            self.load(default, None);
+    fn accept(&mut self, output: Output, purpose: Purpose) {
+        match output {
+            Output::Loaded(loaded) => self.take_models(loaded),
+            Output::Fetched => self.load_rest(),
+            Output::Encoded(encoded) => self.take_encoded(&encoded, purpose),
+            Output::Seen(seen) => self.take_seen(seen),
+            Output::Layers(layers) => self.take_layers(layers),
+            Output::Postponed => self.layers_wait = true,
+            Output::Neighbours(neighbours) => self.take_neighbours(neighbours, &purpose),
+            Output::Patches(patches) => self.found.patches.learn(&patches),
+            Output::Choices(choices) => self.found.choices.learn(choices),
+            Output::Explained { place, explanation } => self.take_explanation(place, explanation),
+            Output::Surprise(surprise) => self.take_surprise(&surprise),
+            Output::Tokens(tokens) => self.found.captions.learn(tokens),
+            Output::Preview(pictures) => self.take_previews(pictures, &purpose),
+            Output::Sampled(made) => self.take_sampled(made, purpose),
+            Output::Usage(usage) => self.found.folder_usage = Some(usage),
+            Output::Opened(opened) => self.take_opened(opened),
+            Output::Masked(cells) => self.take_mask(cells, &purpose),
+            Output::Folder => self.gallery.remove_all(|_, item| matches!(item.origin, Origin::File(_))),
+            Output::Listed(listed) => self.gallery.add(Item::from(listed)),
+            Output::Compared { pictures, psnr } => self.take_comparison(pictures, psnr, purpose),
+            #[cfg(not(target_family = "wasm"))]
+            Output::Run(folder, found) => self.found_run(&folder, found),
+            Output::Saved(path) => self.log.add(Level::Note, format!("wrote {}", path.display())),
+            Output::Warned(text) => self.log.add(Level::Warning, text),
         }
     }
 
-    fn accept(&mut self, output: Output, purpose: Purpose) {
-        match (output, purpose) {
-            (Output::Loaded(loaded), _) => self.take_models(loaded),
-            (Output::Fetched, _) => self.load_rest(),
-            (Output::Encoded(encoded), Purpose::Open(name, source)) => {
-                let pictures = Some((encoded.original.clone(), source));
-                self.open_document(&name, encoded.stack.clone(), pictures, None);
-            }
-            (Output::Encoded(_), _) => (),
-            (Output::Seen(seen), _) => {
-                if let Some(document) = self.document_of(&seen.stack) {
-                    document.take_seen(seen);
-                }
-            }
-            (Output::Layers(layers), _) => {
-                if let Some(document) = self.document_of(&layers.stack) {
-                    document.take_layers(layers);
-                    self.layers_wait = false;
-                }
-            }
-            (Output::Postponed, _) => self.layers_wait = true,
-            (Output::Neighbours(neighbours), purpose) => {
-                let codes: Vec<u32> = neighbours.nearest.iter().map(|(code, _)| *code).collect();
-                match purpose {
-                    Purpose::Browse => {
-                        self.need_patches(neighbours.depth, codes);
-                        self.found_neighbours(neighbours);
-                    }
-                    _ => {
-                        self.need_choices(&codes);
-                        self.neighbours = Some(neighbours);
-                    }
-                }
-            }
-            (Output::Patches(patches), _) => self.patches.learn(&patches),
-            (Output::Choices(choices), _) => self.choices.learn(choices),
-            (Output::Explained { place, explanation }, _) => {
-                let listed = explanation.suggestions.iter().chain([&explanation.chosen]);
-                let codes: Vec<u32> = listed.map(|suggestion| suggestion.code).collect();
-                self.need_choices(&codes);
-                self.explained = Some((place, explanation));
-            }
-            (Output::Surprise(surprise), _) => {
-                let same = |document: &&mut Document| document.condition == surprise.condition;
-                if let Some(document) = self.document_of(&surprise.stack).filter(same) {
-                    document.surprise = Some(surprise.clone());
-                    self.revise_next(&surprise);
-                }
-            }
-            (Output::Tokens(found), _) => self.captions.learn(found),
-            (Output::Preview(pictures), Purpose::Replace { opened, .. }) => {
-                if let Some(document) = self.opened_with(&opened) {
-                    document.preview = pictures.into_iter().next();
-                }
-            }
-            (Output::Preview(pictures), _) => self.previews = pictures,
-            (Output::Sampled(made), Purpose::Replace { what, opened, cells }) => {
-                self.replace(made, what, &opened, &cells);
-            }
-            (Output::Sampled(made), purpose) => self.collect(made, purpose),
-            (Output::Usage(usage), _) => self.folder_usage = Some(usage),
-            (Output::Opened(opened), _) => self.take_opened(opened),
-            (Output::Masked(cells), Purpose::Revise(opened)) => self.revise_cells(cells, &opened),
-            (Output::Masked(_), _) => (),
-            (Output::Folder, _) => {
-                self.gallery.remove_all(|_, item| matches!(item.origin, Origin::File(_)));
-            }
-            (Output::Listed(listed), _) => self.gallery.add(Item::from(listed)),
-            (Output::Compared { pictures, psnr }, Purpose::Compare(names, codes)) => {
-                self.gallery.comparison = Some(Comparison { names, pictures, codes, psnr });
-            }
-            (Output::Compared { .. }, _) => (),
-            #[cfg(not(target_family = "wasm"))]
-            (Output::Run(folder, found), _) => self.found_run(&folder, found),
-            #[cfg(target_family = "wasm")]
-            (Output::Run(..), _) => (),
-            (Output::Saved(path), _) => self.log.add(Level::Note, format!("wrote {}", path.display())),
-            (Output::Warned(text), _) => self.log.add(Level::Warning, text),
+    fn take_encoded(&mut self, encoded: &Encoded, purpose: Purpose) {
+        if let Purpose::Open(name, source) = purpose {
+            let pictures = Some((encoded.original.clone(), source));
+            self.open_document(&name, encoded.stack.clone(), pictures, None);
+        }
+    }
+
+    fn take_seen(&mut self, seen: Arc<Seen>) {
+        if let Some(document) = self.document_of(&seen.stack) {
+            document.take_seen(seen);
+        }
+    }
+
+    fn take_layers(&mut self, layers: Arc<Layers>) {
+        if let Some(document) = self.document_of(&layers.stack) {
+            document.take_layers(layers);
+            self.layers_wait = false;
+        }
+    }
+
+    fn take_neighbours(&mut self, neighbours: Arc<Neighbours>, purpose: &Purpose) {
+        let codes: Vec<u32> = neighbours.nearest.iter().map(|(code, _)| *code).collect();
+        if *purpose == Purpose::Browse {
+            self.need_patches(neighbours.depth, codes);
+            self.found_neighbours(neighbours);
+        } else {
+            self.need_choices(&codes);
+            self.found.neighbours = Some(neighbours);
+        }
+    }
+
+    fn take_explanation(&mut self, place: [usize; 3], explanation: Arc<Explanation>) {
+        let listed = explanation.suggestions.iter().chain([&explanation.chosen]);
+        let codes: Vec<u32> = listed.map(|suggestion| suggestion.code).collect();
+        self.need_choices(&codes);
+        self.found.explained = Some((place, explanation));
+    }
+
+    fn take_surprise(&mut self, surprise: &Arc<Surprise>) {
+        let same = |document: &&mut Document| document.condition == surprise.condition;
+        if let Some(document) = self.document_of(&surprise.stack).filter(same) {
+            document.surprise = Some(surprise.clone());
+            self.revise_next(surprise);
+        }
+    }
+
+    fn take_previews(&mut self, pictures: Vec<Arc<Picture>>, purpose: &Purpose) {
+        let Purpose::Replace { opened, .. } = purpose else {
+            self.previews = pictures;
+            return;
+        };
+        if let Some(document) = self.opened_with(opened) {
+            document.preview = pictures.into_iter().next();
+        }
+    }
+
+    fn take_sampled(&mut self, made: Vec<Made>, purpose: Purpose) {
+        match purpose {
+            Purpose::Replace { what, opened, cells } => self.replace(made, what, &opened, &cells),
+            Purpose::Collect(origin) => self.collect(made, &origin),
+            _ => self.collect(made, &Origin::Sampled),
+        }
+    }
+
+    fn take_mask(&mut self, cells: Vec<bool>, purpose: &Purpose) {
+        if let Purpose::Revise(opened) = purpose {
+            self.revise_cells(cells, opened);
+        }
+    }
+
+    fn take_comparison(&mut self, pictures: [Arc<Picture>; 2], psnr: Option<f64>, purpose: Purpose) {
+        if let Purpose::Compare(names, codes) = purpose {
+            self.gallery.comparison = Some(Comparison { names, pictures, codes, psnr });
         }
     }
 
@@ -187,81 +198,6 @@ impl State {
         self.document.as_mut().filter(|document| Arc::ptr_eq(document.opened(), opened))
     }
 
-    fn take_models(&mut self, loaded: Arc<Loaded>) {
-        match self.coming {
-            Some(model) if loaded.stage2.is_none() => {
-                self.send(Command::Fetch(model.into()));
-            }
-            _ => {
-                self.coming = None;
-                self.log.add(Level::Note, format!("{} is loaded", loaded.name));
-                self.settings.opened(&loaded.name, loaded.rqvae_place.as_deref());
-            }
-        }
-        self.load_failure = None;
-        let again = std::mem::take(&mut self.reloads);
-        let before = self.loaded.replace(loaded.clone());
-        if !(again && before.as_ref().is_some_and(|before| before.name == loaded.name)) {
-            self.begin_with(&loaded);
-        }
-        let same = before.is_some_and(|before| before.rqvae_id.sha256 == loaded.rqvae_id.sha256);
-        // Another model's codes are meaningless to this one, but it can encode the picture.
-        let fits = |document: &Document| document.stack().shape() == loaded.rqvae.hparams.code_shape;
-        match self.document.take() {
-            Some(document) if same => self.keep_open(document),
-            Some(Document { name, source: Some(source), .. }) => {
-                self.waiting.get_or_insert((name, source));
-            }
-            Some(document) if fits(&document) => self.keep_open(document),
-            _ => (),
-        }
-        if let Some((name, source)) = self.waiting.take() {
-            self.open_part(&name, source);
-        }
-        if let Some(recipe) = self.waiting_recipe.take() {
-            self.restore(&recipe);
-        }
-    }
-
-    /// Keeps the document open, and requests its picture and previews again. Its surprise was that of the models before, and
-    /// so may be its condition.
-    fn keep_open(&mut self, mut document: Document) {
-        document.surprise = None;
-        let stage2 = self.loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref());
-        if stage2.is_some_and(|stage2| !document.condition.suits(&stage2.config)) {
-            document.condition = self.presumed_condition();
-        }
-        self.document = Some(document);
-        self.show();
-        self.look_at_pinned();
-    }
-
-    /// Resets all settings and results that depend on the model.
-    fn begin_with(&mut self, loaded: &Loaded) {
-        self.condition = match &loaded.stage2 {
-            Some(stage2) => match stage2.config.condition() {
-                ConditionKind::Unconditional => Condition::Unconditional,
-                ConditionKind::Class => {
-                    Condition::Class(stage2.config.classes.first().cloned().unwrap_or_else(|| "0".into()))
-                }
-                ConditionKind::Text => {
-                    let example = bundled::find(&loaded.name).map_or("", |bundled| bundled.caption);
-                    of_caption(example, &stage2.config)
-                }
-            },
-            None => Condition::Unconditional,
-        };
-        self.session_usage = Some(Usage::new(&loaded.codebook_sizes));
-        self.folder_usage = None;
-        self.neighbours = None;
-        self.explained = None;
-        self.patches = Patches::default();
-        self.choices = Choices::default();
-        self.captions = Captions::default();
-        self.revising = Revising::default();
-        self.browsed = None;
-    }
-
     fn replace(&mut self, made: Vec<Made>, what: &str, opened: &Arc<CodeStack>, cells: &[bool]) {
         if let Some(made) = made.into_iter().next()
             && let Some(document) = self.opened_with(opened)
@@ -272,14 +208,13 @@ impl State {
         }
     }
 
-    fn collect(&mut self, made: Vec<Made>, purpose: Purpose) {
-        let origin = if let Purpose::Collect(origin) = purpose { origin } else { Origin::Sampled };
+    fn collect(&mut self, made: Vec<Made>, origin: &Origin) {
         for made in made {
             let name = match &made.recipe.sampling {
                 Some(sampling) => format!("{}-{}", sampling.seed, sampling.image),
                 None => format!("{}", self.gallery.items.len()),
             };
-            if let Some(usage) = &mut self.session_usage {
+            if let Some(usage) = &mut self.found.session_usage {
                 usage.add(&made.stack);
             }
             self.gallery.add(Item {

@@ -9,17 +9,7 @@ use residua_core::error::Result;
 use residua_io::image_io::Picture;
 use residua_protocol::{CaptionTokens, Command, Condition, Neighbours, View};
 
-use super::{CHOICES, COUNTING, SUGGESTIONS, State};
-
-/// A code that the user looks up in the codebook.
-pub struct Browsed {
-    /// Its depth, from 0.
-    pub depth: usize,
-    /// Its number.
-    pub code: u32,
-    /// The codes near it, once known.
-    pub neighbours: Option<Arc<Neighbours>>,
-}
+use super::{Browsed, CHOICES, COUNTING, SUGGESTIONS, State};
 
 impl State {
     /// Requests the open stack's picture and layers.
@@ -71,7 +61,7 @@ impl State {
         let (depth, stack, condition) =
             (document.depth, document.stack().clone(), document.condition.clone());
         let Ok(code) = stack.at(row, col, depth) else { return };
-        self.choices.look_at(View { original: None, ..document.view() }, [row, col, depth]);
+        self.found.choices.look_at(View { original: None, ..document.view() }, [row, col, depth]);
         self.send(Command::Neighbours { depth, code, count: SUGGESTIONS });
         if self.loaded.as_ref().is_some_and(|loaded| loaded.stage2.is_some()) {
             self.send(Command::Explain { stack, condition, place: [row, col, depth], count: SUGGESTIONS });
@@ -112,43 +102,43 @@ impl State {
 
     /// The picture of `code` at `depth`, if it has arrived.
     pub fn patch(&self, depth: usize, code: u32) -> Option<&Arc<Picture>> {
-        self.patches.get(depth, code)
+        self.found.patches.get(depth, code)
     }
 
     /// Requests the pictures of `codes` that are still missing.
     pub fn need_patches(&mut self, depth: usize, codes: Vec<u32>) {
-        self.patches.want(depth, &codes);
+        self.found.patches.want(depth, &codes);
         self.ask_for_patches();
     }
 
     /// Requests previews of `codes` at the pinned position, unless already requested.
     pub(super) fn need_choices(&mut self, codes: &[u32]) {
-        if let Some((view, place, codes)) = self.choices.want(codes) {
+        if let Some((view, place, codes)) = self.found.choices.want(codes) {
             self.send(Command::Choices { view, place, codes });
         }
     }
 
     pub(super) fn ask_for_patches(&mut self) {
-        if let Some((depth, codes)) = self.patches.next() {
+        if let Some((depth, codes)) = self.found.patches.next() {
             self.send(Command::Patches { depth, codes });
         }
     }
 
     /// How the tokenizer reads `caption`, if it has answered.
     pub fn tokens_of(&self, caption: &str) -> Option<&CaptionTokens> {
-        self.captions.get(caption)
+        self.found.captions.get(caption)
     }
 
     /// Whether [`Self::count_tokens`] would request anything for `caption`. A request replaces the one before, so there is only
     /// one at a time.
     pub fn needs_tokens_of(&self, caption: &str) -> bool {
-        self.jobs.of(COUNTING).is_none() && self.captions.is_new(caption)
+        self.jobs.of(COUNTING).is_none() && self.found.captions.is_new(caption)
     }
 
     /// Requests how the tokenizer reads `caption`, unless it is known or another request is running.
     pub fn count_tokens(&mut self, caption: &str) {
         if self.needs_tokens_of(caption) {
-            self.captions.want(caption);
+            self.found.captions.want(caption);
             self.send(Command::CountTokens(caption.into()));
         }
     }
@@ -159,20 +149,20 @@ impl State {
         document.condition = condition;
         document.surprise = None;
         self.revising.forget_surprise();
-        self.explained = None;
+        self.found.explained = None;
         self.look_at_pinned();
     }
 
     /// Looks up the neighbours of a code for the codebook panel.
     pub fn browse(&mut self, depth: usize, code: u32) {
-        self.browsed = Some(Browsed { depth, code, neighbours: None });
+        self.found.browsed = Some(Browsed { depth, code, neighbours: None });
         let command = Command::Neighbours { depth, code, count: SUGGESTIONS };
         self.send_for(command, Purpose::Browse);
     }
 
     /// Takes the neighbours of the code that is looked up; ignores those of another one.
     pub(super) fn found_neighbours(&mut self, found: Arc<Neighbours>) {
-        let browsed = self.browsed.as_mut();
+        let browsed = self.found.browsed.as_mut();
         if let Some(browsed) =
             browsed.filter(|browsed| (browsed.depth, browsed.code) == (found.depth, found.code))
         {

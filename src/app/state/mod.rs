@@ -2,7 +2,9 @@
 //! zoom or a text being typed, is in the panel's own view.
 
 mod answers;
+mod found;
 mod gallery;
+mod loading;
 mod looking;
 mod masking;
 mod opening;
@@ -12,33 +14,29 @@ mod sampling;
 #[cfg(not(target_family = "wasm"))]
 mod training;
 
-pub use looking::Browsed;
+pub use found::{Browsed, Found};
+pub use loading::Loading;
+pub use remote::Device;
 pub use revising::Revising;
 
 use std::sync::Arc;
 
 use eframe::egui::Context;
 
-use crate::app::captions::Captions;
-use crate::app::choices::Choices;
 #[cfg(not(target_family = "wasm"))]
-use crate::app::dialogs::{self, Dialogs};
-use crate::app::document::{Document, Source};
+use crate::app::dialogs::Dialogs;
+use crate::app::document::Document;
 use crate::app::gallery::Gallery;
 use crate::app::jobs::{Jobs, Purpose};
 use crate::app::log::Log;
-use crate::app::patches::Patches;
 use crate::app::settings::Settings;
 use crate::app::stored::Stored;
-use crate::app::textures::Textures;
 use crate::app::tool::Tool;
 #[cfg(not(target_family = "wasm"))]
 use crate::app::training::Training;
-use residua_core::trust::{Checked, checked_since};
+use residua_core::trust::checked_since;
 use residua_io::image_io::Picture;
-use residua_metrics::Usage;
-use residua_protocol::explanation::Explanation;
-use residua_protocol::{Command, Condition, Engine, JobId, Loaded, Neighbours, Recipe};
+use residua_protocol::{Command, Condition, Engine, JobId, Loaded, Recipe};
 
 /// Label of the jobs that decode the open stack.
 const DECODING: &str = "decoding";
@@ -75,69 +73,32 @@ pub struct State {
     pub loaded: Option<Arc<Loaded>>,
     /// The open document.
     pub document: Option<Document>,
+    /// What is loaded at the moment, and what waits for it.
+    pub loading: Loading,
+    /// What the models have found out.
+    pub found: Found,
     /// Whether the layers of the open document wait until the models are idle.
     layers_wait: bool,
-    /// A picture to encode once a model is loaded, with its name.
-    waiting: Option<(String, Source)>,
     /// The pictures of this session.
     pub gallery: Gallery,
-    /// Textures of the pictures on screen.
-    pub textures: Textures,
     /// The condition for new pictures.
     pub condition: Condition,
-    /// How the tokenizer reads the captions on screen.
-    captions: Captions,
-    /// A recipe to restore once a model is loaded.
-    waiting_recipe: Option<Recipe>,
     /// Previews of the pictures being sampled.
     pub previews: Vec<Arc<Picture>>,
-    /// Codes near the pinned one.
-    pub neighbours: Option<Arc<Neighbours>>,
-    /// Pictures of single codes.
-    pub patches: Patches,
-    /// Previews of alternative codes at the pinned position.
-    pub choices: Choices,
     /// Settings and progress of cell revision.
     pub revising: Revising,
     /// What the pointer does to the picture's cells.
     pub tool: Tool,
-    /// The transformer's distribution at a position (row, column, depth).
-    pub explained: Option<([usize; 3], Arc<Explanation>)>,
-    /// The code that is looked up in the codebook.
-    pub browsed: Option<Browsed>,
-    /// Code usage of the stacks opened or sampled in this session.
-    pub session_usage: Option<Usage>,
-    /// Code usage of a folder's pictures.
-    pub folder_usage: Option<Arc<Usage>>,
-    /// `cpu` or `gpu`.
-    pub device: &'static str,
-    /// The graphics adapter and its limits, or why the models run on the CPU, if known.
-    pub adapter: Option<String>,
-    /// Results of the GPU kernel checks.
-    pub kernel_checks: Vec<Checked>,
-    /// The last requested model.
-    asked: String,
-    /// The bundled model whose RQ-Transformer is still to come, after its RQ-VAE.
-    coming: Option<&'static str>,
-    /// Whether the loading model replaces one lost with its worker.
-    reloads: bool,
-    /// Memory of the models' worker, in bytes, if it shares none with the window.
-    pub models_memory: u64,
+    /// The device of the models.
+    pub device: Device,
     /// Models in the browser's storage.
     pub stored: Vec<Stored>,
-    /// Path, name or address of the RQ-VAE of the transformers to load; empty if they name it themselves.
-    pub rqvae: String,
-    /// Why the last load failed.
-    pub load_failure: Option<String>,
     /// The answers of open file dialogs.
     #[cfg(not(target_family = "wasm"))]
-    pub dialogs: Dialogs,
+    pub dialogs: Dialogs<Self>,
     /// The training run.
     #[cfg(not(target_family = "wasm"))]
     pub training: Training,
-    /// Whether the models share the window's graphics device, so that it can draw pictures from their
-    /// buffers.
-    pub draws_on_device: bool,
 }
 
 impl State {
@@ -151,38 +112,20 @@ impl State {
             settings,
             loaded: None,
             document: None,
+            loading: Loading::default(),
+            found: Found::default(),
             layers_wait: false,
-            waiting: None,
             gallery: Gallery::default(),
-            textures: Textures::default(),
             condition: Condition::Unconditional,
-            captions: Captions::default(),
-            waiting_recipe: None,
             previews: Vec::new(),
-            neighbours: None,
-            patches: Patches::default(),
-            choices: Choices::default(),
             revising: Revising::default(),
             tool: Tool::default(),
-            explained: None,
-            browsed: None,
-            session_usage: None,
-            folder_usage: None,
-            device,
-            adapter: None,
-            kernel_checks: Vec::new(),
-            asked: String::new(),
-            coming: None,
-            reloads: false,
-            models_memory: 0,
+            device: Device::new(device),
             stored: Vec::new(),
-            rqvae: String::new(),
-            load_failure: None,
             #[cfg(not(target_family = "wasm"))]
             dialogs: Dialogs::new(ctx.clone()),
             #[cfg(not(target_family = "wasm"))]
             training: Training::default(),
-            draws_on_device: false,
         }
     }
 
@@ -202,7 +145,7 @@ impl State {
     /// Stops all jobs but those that save files; keeps finished results.
     pub fn cancel(&mut self) {
         self.give_up_revising();
-        self.patches.give_up();
+        self.found.patches.give_up();
         self.engine.stop_all();
     }
 
@@ -219,10 +162,12 @@ impl State {
     /// Handles new answers of the engine and the file dialogs.
     pub fn receive(&mut self) {
         self.log.collect();
-        self.kernel_checks.extend(checked_since(self.kernel_checks.len()));
+        self.device.kernel_checks.extend(checked_since(self.device.kernel_checks.len()));
         #[cfg(not(target_family = "wasm"))]
         {
-            dialogs::receive(self);
+            while let Some((then, path)) = self.dialogs.answer() {
+                then(self, &path);
+            }
             self.training.receive();
         }
         while let Some(message) = self.engine.receive() {
@@ -235,16 +180,6 @@ impl State {
     pub fn wait(&mut self) -> bool {
         let message = self.engine.wait();
         message.map(|message| self.take(message)).is_some()
-    }
-
-    /// The texture of a picture.
-    pub fn texture(&self, ctx: &Context, picture: &Arc<Picture>) -> eframe::egui::TextureHandle {
-        self.textures.get(ctx, picture)
-    }
-
-    /// Drops the textures of a lost graphics context.
-    pub fn forget_textures(&mut self) {
-        self.textures = Textures::default();
     }
 
     /// How the open stack was made: its file's recipe, or an edit once it has changed.

@@ -1,4 +1,4 @@
-//! Opens pictures, codes, models and recipes.
+//! Opens pictures, codes and recipes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,66 +8,16 @@ use crate::app::filters::Filters;
 use crate::app::jobs::Purpose;
 use crate::app::log::Level;
 use residua_core::codes::CodeStack;
-use residua_core::config::{Precision, StateKind};
 use residua_core::error::Error;
 use residua_core::text::file_name;
-use residua_io::assets::bundled::Bundled;
 use residua_io::image_io::Picture;
 use residua_io::image_io::folder::is_picture;
 use residua_io::image_io::framing::Framing;
-use residua_protocol::{Command, Condition, Content, Opened, Options, Reading, Recipe, Writing};
+use residua_protocol::{Command, Condition, Content, Opened, Reading, Recipe, Writing};
 
 use super::State;
 
 impl State {
-    /// Loads a model by name or path, with stage 1 from `rqvae` if given.
-    pub fn load(&mut self, model: &str, rqvae: Option<String>) {
-        self.load_failure = None;
-        self.asked = model.into();
-        self.coming = None;
-        let options =
-            Options { model: model.into(), rqvae, state: StateKind::Auto, precision: Precision::Stored };
-        self.send(Command::Load(options));
-    }
-
-    /// Loads the RQ-VAE of a bundled model, which is enough to open pictures, and then the whole model. In a page, its files
-    /// are fetched meanwhile.
-    pub fn load_in_steps(&mut self, model: &'static Bundled) {
-        let [rqvae, _] = model.files();
-        self.load(&format!("assets/{}", rqvae.path), None);
-        self.asked = model.name.into();
-        self.coming = Some(model.name);
-    }
-
-    /// Loads the rest of the model of which only the RQ-VAE is loaded, once its files are there.
-    pub(super) fn load_rest(&mut self) {
-        if let Some(model) = self.coming {
-            self.load(model, None);
-            self.coming = Some(model);
-        }
-    }
-
-    /// Whether an RQ-Transformer is being loaded after its RQ-VAE.
-    pub fn is_coming(&self) -> bool {
-        self.coming.is_some()
-    }
-
-    /// Why nothing can be sampled with the loaded models; `None` if it can.
-    pub fn lacks_transformer(&self) -> Option<&'static str> {
-        match (&self.loaded, self.coming) {
-            (Some(loaded), _) if loaded.stage2.is_some() => None,
-            (_, Some(_)) => Some("The RQ-Transformer is being loaded."),
-            (None, None) => Some("No model is loaded yet: choose one in Models."),
-            (Some(_), None) => Some("This model has no RQ-Transformer: load one in Models."),
-        }
-    }
-
-    /// The RQ-VAE to load a transformer with, if the user named one.
-    pub fn named_rqvae(&self) -> Option<String> {
-        let named = self.rqvae.trim();
-        (!named.is_empty()).then(|| named.into())
-    }
-
     /// Encodes the middle of a picture and opens its codes; waits until a model is loaded.
     pub fn open_picture(&mut self, name: &str, picture: Arc<Picture>) {
         self.open_part(name, Source { picture, framing: Framing::Middle });
@@ -80,7 +30,7 @@ impl State {
                 let encode = Command::Encode(source.picture.clone(), source.framing);
                 self.send_for(encode, Purpose::Open(name.into(), source));
             }
-            None => self.waiting = Some((name.into(), source)),
+            None => self.loading.picture = Some((name.into(), source)),
         }
     }
 
@@ -105,12 +55,13 @@ impl State {
     ) {
         if let Some(loaded) = &self.loaded {
             let expected = loaded.rqvae.hparams.code_shape;
-            let fits = match stack.shape() == expected {
-                true => stack.validate(&loaded.codebook_sizes),
-                false => Err(Error::invalid(format!(
+            let fits = if stack.shape() == expected {
+                stack.validate(&loaded.codebook_sizes)
+            } else {
+                Err(Error::invalid(format!(
                     "the loaded model needs codes of shape {expected:?}, found {:?}; load the model that made them",
                     stack.shape()
-                ))),
+                )))
             };
             if let Err(error) = fits {
                 return self.log.add(Level::Error, format!("{name}: {error}"));
@@ -128,7 +79,7 @@ impl State {
         let sampling = recipe.and_then(|recipe| recipe.sampling.as_ref());
         let condition =
             sampling.map_or_else(|| self.presumed_condition(), |sampling| sampling.condition.clone());
-        if let Some(usage) = &mut self.session_usage {
+        if let Some(usage) = &mut self.found.session_usage {
             usage.add(&stack);
         }
         let (original, source) = pictures.unzip();
@@ -136,8 +87,8 @@ impl State {
         document.source = source;
         document.recipe = recipe.cloned();
         self.document = Some(document);
-        self.neighbours = None;
-        self.explained = None;
+        self.found.neighbours = None;
+        self.found.explained = None;
         self.revising.forget_picture();
         self.show();
     }
@@ -145,9 +96,10 @@ impl State {
     /// The condition of a picture without a recipe: none, if the model was trained without as well, else that of new pictures.
     pub(super) fn presumed_condition(&self) -> Condition {
         let stage2 = self.loaded.as_ref().and_then(|loaded| loaded.stage2.as_ref());
-        match stage2.is_some_and(|stage2| stage2.config.null_token().is_some()) {
-            true => Condition::Unconditional,
-            false => self.condition.clone(),
+        if stage2.is_some_and(|stage2| stage2.config.null_token().is_some()) {
+            Condition::Unconditional
+        } else {
+            self.condition.clone()
         }
     }
 
@@ -155,7 +107,7 @@ impl State {
     pub fn restore(&mut self, recipe: &Recipe) {
         let Some(sampling) = &recipe.sampling else { return };
         let Some(loaded) = &self.loaded else {
-            self.waiting_recipe = Some(recipe.clone());
+            self.loading.recipe = Some(recipe.clone());
             return;
         };
         let suits = loaded.stage2.as_ref().is_some_and(|stage2| sampling.condition.suits(&stage2.config));

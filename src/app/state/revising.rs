@@ -66,9 +66,10 @@ impl State {
             return;
         };
         let cells = document.selected.clone();
-        match self.jobs.are_replacing() {
-            true => self.revising.wait_for(cells),
-            false => self.revise_cells_now(cells),
+        if self.jobs.are_replacing() {
+            self.revising.wait_for(cells);
+        } else {
+            self.revise_cells_now(cells);
         }
     }
 

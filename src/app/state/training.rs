@@ -26,7 +26,7 @@ impl State {
 
     /// Starts a run, which requests a redraw of `ctx` whenever there is news.
     pub fn train(&mut self, options: TrainOptions, ctx: &Context) {
-        let device = if self.device == "cpu" { DeviceChoice::Cpu } else { DeviceChoice::Gpu };
+        let device = if self.device.kind == "cpu" { DeviceChoice::Cpu } else { DeviceChoice::Gpu };
         self.training.start(options, device, ctx);
     }
 }

@@ -11,6 +11,7 @@ use crate::app::action::Action;
 use crate::app::panels::parts::patch;
 use crate::app::patches::BATCH;
 use crate::app::state::State;
+use crate::app::textures;
 use residua_core::text::counted;
 
 /// Side of a code's picture, in points.
@@ -47,7 +48,7 @@ pub fn show(
         }
     });
     visible.retain(|&code| state.patch(depth, code).is_none());
-    if state.patches.is_idle() && !visible.is_empty() {
+    if state.found.patches.is_idle() && !visible.is_empty() {
         visible.truncate(BATCH);
         actions.push(Action::NeedPatches(depth, visible));
     }
@@ -55,7 +56,8 @@ pub fn show(
 
 /// Shows one code; returns true if it is clicked.
 fn cell(ui: &mut Ui, state: &State, depth: usize, code: u32, summary: Option<&Summary>) -> bool {
-    let chosen = state.browsed.as_ref().is_some_and(|browsed| (browsed.depth, browsed.code) == (depth, code));
+    let chosen =
+        state.found.browsed.as_ref().is_some_and(|browsed| (browsed.depth, browsed.code) == (depth, code));
     let uses = summary.map(|summary| summary.counts[code as usize]);
     let (rect, response) = ui.allocate_exact_size(CELL, Sense::click());
     let words = match uses {
@@ -73,7 +75,7 @@ fn cell(ui: &mut Ui, state: &State, depth: usize, code: u32, summary: Option<&Su
         Rect::from_center_size(pos2(rect.center().x, rect.top() + 2.0 + SIDE / 2.0), Vec2::splat(SIDE));
     match state.patch(depth, code) {
         Some(patch) => {
-            let texture = state.texture(ui.ctx(), patch);
+            let texture = textures::of(ui.ctx(), patch);
             eframe::egui::Image::new((texture.id(), picture.size())).paint_at(ui, picture);
         }
         None => {
@@ -96,7 +98,7 @@ fn cell(ui: &mut Ui, state: &State, depth: usize, code: u32, summary: Option<&Su
 
 /// The codes nearest to the chosen one, if that is one of this `depth`.
 pub fn show_neighbours(ui: &mut Ui, state: &State, depth: usize, actions: &mut Vec<Action>) {
-    let Some(browsed) = state.browsed.as_ref().filter(|browsed| browsed.depth == depth) else {
+    let Some(browsed) = state.found.browsed.as_ref().filter(|browsed| browsed.depth == depth) else {
         ui.label("Click a code to see its nearest neighbours.");
         return;
     };

@@ -77,7 +77,7 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut CodebookView, actions: &mut V
         ui.label("Load a model: choose one in Models.");
         return;
     };
-    view.follow(loaded, state.folder_usage.as_ref());
+    view.follow(loaded, state.found.folder_usage.as_ref());
     controls(ui, view, loaded.codebook_sizes.len(), actions);
     let summary = summary(state, view);
     let codes = loaded.codebook_sizes[view.depth];
@@ -121,8 +121,8 @@ fn controls(ui: &mut Ui, view: &mut CodebookView, count: usize, actions: &mut Ve
 /// The counts to show, if anything has been counted.
 fn summary(state: &State, view: &mut CodebookView) -> Option<Arc<Summary>> {
     let usage = match view.source {
-        Source::Session => state.session_usage.as_ref(),
-        Source::Folder => state.folder_usage.as_deref(),
+        Source::Session => state.found.session_usage.as_ref(),
+        Source::Folder => state.found.folder_usage.as_deref(),
     };
     usage.filter(|usage| usage.pictures + usage.unreadable > 0).map(|usage| view.summary(usage))
 }

@@ -8,6 +8,7 @@ use crate::app::action::Action;
 use crate::app::document::Document;
 use crate::app::panels::parts::{WHOLE, change};
 use crate::app::state::State;
+use crate::app::textures;
 use residua_protocol::{Condition, around};
 
 /// Order of the alternative codes.
@@ -43,7 +44,7 @@ pub fn show(
     let codes = &stack.codes()[cell..cell + stack.depth()];
     let code = codes[depth];
     ui.strong(format!("Row {row}, column {col}"));
-    if let Some(depth) = own(ui, state, document, [row, col], codes) {
+    if let Some(depth) = own(ui, document, [row, col], codes) {
         return actions.push(Action::ChooseDepth(depth));
     }
     ui.separator();
@@ -64,13 +65,7 @@ pub fn show(
 
 /// Shows the cell's codes, each with the picture around the cell decoded down to its depth. Returns the
 /// clicked depth.
-fn own(
-    ui: &mut Ui,
-    state: &State,
-    document: &Document,
-    [row, col]: [usize; 2],
-    codes: &[u32],
-) -> Option<usize> {
+fn own(ui: &mut Ui, document: &Document, [row, col]: [usize; 2], codes: &[u32]) -> Option<usize> {
     let (chosen, limit) = (document.depth, document.edit().limits[row * document.stack().w() + col]);
     let (h, w) = (document.stack().h(), document.stack().w());
     let [rows, cols] = around([row, col], h, w);
@@ -80,7 +75,7 @@ fn own(
     side_by_side(ui, |ui| {
         for (d, &code) in codes.iter().enumerate() {
             let layer = document.layers.as_ref().and_then(|layers| layers.add.get(d));
-            let texture = layer.map(|picture| state.texture(ui.ctx(), picture));
+            let texture = layer.map(|picture| textures::of(ui.ctx(), picture));
             let note = if d < limit { format!("depth {}", d + 1) } else { "unused".into() };
             let look = texture.as_ref().map(|texture| (texture, part));
             let name = format!("depth {}: code {code}", d + 1);
@@ -127,7 +122,7 @@ fn number(
 /// Shows the nearest codes in the codebook. Returns the clicked one.
 fn neighbours(ui: &mut Ui, state: &State, order: Order, depth: usize, code: u32) -> Option<u32> {
     ui.label("Nearest in the codebook, by distance");
-    let found = state.neighbours.as_ref().filter(|found| found.depth == depth && found.code == code);
+    let found = state.found.neighbours.as_ref().filter(|found| found.depth == depth && found.code == code);
     let Some(found) = found else {
         ui.weak("looking…");
         return None;
@@ -155,7 +150,8 @@ fn suggestions(
         return None;
     }
     ui.label(format!("Most likely codes of the transformer{}", named(&document.condition)));
-    let found = state.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code);
+    let found =
+        state.found.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code);
     let Some((_, found)) = found else {
         ui.weak("looking…");
         return None;
@@ -197,22 +193,26 @@ struct Entry {
 /// Shows codes side by side, each with a preview of the picture around the cell. Returns the clicked code.
 fn choices(ui: &mut Ui, state: &State, order: Order, mut entries: Vec<Entry>) -> Option<u32> {
     if order == Order::Effect {
-        let effect = |code: u32| state.choices.get(code).map_or(f32::NEG_INFINITY, |choice| choice.effect);
+        let effect =
+            |code: u32| state.found.choices.get(code).map_or(f32::NEG_INFINITY, |choice| choice.effect);
         entries.sort_by(|a, b| effect(b.code).total_cmp(&effect(a.code)));
         for entry in &mut entries {
-            entry.note =
-                state.choices.get(entry.code).map_or("…".into(), |choice| format!("±{:.1}", choice.effect));
+            entry.note = state
+                .found
+                .choices
+                .get(entry.code)
+                .map_or("…".into(), |choice| format!("±{:.1}", choice.effect));
         }
     }
     let mut clicked = None;
     side_by_side(ui, |ui| {
         for Entry { name, code, note, chosen } in entries {
-            let choice = state.choices.get(code);
-            let texture = choice.map(|choice| state.texture(ui.ctx(), &choice.picture));
+            let choice = state.found.choices.get(code);
+            let texture = choice.map(|choice| textures::of(ui.ctx(), &choice.picture));
             let look = texture.as_ref().map(|texture| (texture, WHOLE));
             let mut button = Patch { name, code, note, look, chosen }.show(ui);
             if let Some(choice) = choice {
-                button = button.on_hover_ui(|ui| change(ui, state, choice));
+                button = button.on_hover_ui(|ui| change(ui, choice));
             }
             if button.clicked() {
                 clicked = Some(code);

@@ -110,7 +110,7 @@ fn strokes(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
         let button = ui.add_enabled(state.can_revise_again(), Button::new("Again"));
         let help = "Resamples the painted cells with another seed";
         if button.on_hover_text(help).on_disabled_hover_text("Paint over some cells first").clicked() {
-            actions.push(Action::Do(State::revise_again));
+            actions.push(Action::ReviseAgain);
         }
         let help = "Revises the cells under the white part of another picture, or under its transparent part";
         if ui.button("Load mask…").on_hover_text(help).clicked() {

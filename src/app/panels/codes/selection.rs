@@ -42,14 +42,14 @@ pub fn show(
     ui.separator();
     let help = "Restores the codes as opened: for the selected cells, or for all if none are selected";
     if ui.button("Revert to opened").on_hover_text(help).clicked() {
-        actions.push(Action::Do(|state| state.edit(|document| Ok(document.reset_selected()))));
+        actions.push(Action::ResetSelected);
     }
 }
 
 fn resample(ui: &mut Ui, state: &State, document: &Document, actions: &mut Vec<Action>) {
     let lacking = state.lacks_transformer();
     if ui.add_enabled(lacking.is_none(), Button::new("Resample selected")).clicked() {
-        actions.push(Action::Do(State::resample_selected));
+        actions.push(Action::ResampleSelected);
     }
     ui.weak(lacking.map_or_else(
         || format!("Samples new codes from the transformer{}.", named(&document.condition)),

@@ -36,7 +36,7 @@ pub fn show_chart(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
         None => {
             ui.label("No answer. If something went wrong, the log says what.");
             if ui.button("Ask the transformer").clicked() {
-                actions.push(Action::Do(State::look_at_pinned));
+                actions.push(Action::LookAtPinned);
             }
         }
     }
@@ -71,7 +71,7 @@ fn explanation(state: &State) -> Option<([usize; 3], &Explanation)> {
     let place = [row, col, document.depth];
     let code = document.stack().at(row, col, document.depth).ok()?;
     let (_, explanation) =
-        state.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code)?;
+        state.found.explained.as_ref().filter(|(of, found)| *of == place && found.chosen.code == code)?;
     Some((place, explanation.as_ref()))
 }
 
@@ -130,9 +130,10 @@ fn bars(plot: &mut PlotUi<'_>, listed: &[(usize, Suggestion)], chosen: u32) {
     let visuals = plot.ctx().global_style().visuals.clone();
     let bars = listed.iter().enumerate().map(|(place, (_, suggestion))| {
         let bar = Bar::new(place as f64, suggestion.probability.into()).width(0.7);
-        match suggestion.code == chosen {
-            true => bar.fill(visuals.selection.bg_fill).stroke((2.0, visuals.strong_text_color())),
-            false => bar.fill(visuals.weak_text_color()),
+        if suggestion.code == chosen {
+            bar.fill(visuals.selection.bg_fill).stroke((2.0, visuals.strong_text_color()))
+        } else {
+            bar.fill(visuals.weak_text_color())
         }
     });
     plot.bar_chart(BarChart::new("codes", bars.collect()));

@@ -21,7 +21,7 @@ const IN_A_ROW: usize = 4;
 /// Shows the maps, or how to get them.
 pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     if ui.button("Where was the model unsure?").clicked() {
-        actions.push(Action::Do(State::ask_surprise));
+        actions.push(Action::AskSurprise);
     }
     let (Some(loaded), Some(document)) = (&state.loaded, &state.document) else { return };
     let Some(surprise) = &document.surprise else {

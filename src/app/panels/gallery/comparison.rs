@@ -7,6 +7,7 @@ use eframe::egui::{
 use crate::app::action::Action;
 use crate::app::gallery::Comparison;
 use crate::app::state::State;
+use crate::app::textures;
 
 /// Side of a picture, in points.
 const SIDE: f32 = 200.0;
@@ -14,7 +15,7 @@ const SIDE: f32 = 200.0;
 /// Shows the comparison, if there is one.
 pub fn show(ctx: &Context, state: &State, wipe: &mut f32, actions: &mut Vec<Action>) {
     let Some(comparison) = &state.gallery.comparison else { return };
-    let textures = comparison.pictures.each_ref().map(|picture| state.texture(ctx, picture));
+    let textures = comparison.pictures.each_ref().map(|picture| textures::of(ctx, picture));
     Window::new("Comparison")
         .pivot(Align2::CENTER_CENTER)
         .default_pos(ctx.content_rect().center())
@@ -23,7 +24,7 @@ pub fn show(ctx: &Context, state: &State, wipe: &mut f32, actions: &mut Vec<Acti
         .show(ctx, |ui| {
             contents(ui, comparison, &textures, wipe);
             if ui.button("Close the comparison").clicked() {
-                actions.push(Action::Do(|state| state.gallery.comparison = None));
+                actions.push(Action::CloseComparison);
             }
         });
 }

@@ -9,6 +9,7 @@ use eframe::egui::{
 use crate::app::action::Action;
 use crate::app::gallery::Item;
 use crate::app::state::State;
+use crate::app::textures;
 use residua_protocol::Condition;
 
 /// Side of a picture, in points.
@@ -50,7 +51,7 @@ fn thumbnail(ui: &Ui, state: &State, index: usize, rect: Rect, response: &Respon
     let frame = Rect::from_min_size(rect.min + vec2(MARGIN, MARGIN), vec2(SIDE, SIDE));
     let size = vec2(item.picture.width() as f32, item.picture.height() as f32);
     let shown = Rect::from_center_size(frame.center(), size * (SIDE / size.max_elem()));
-    Image::new(&state.texture(ui.ctx(), &item.picture)).paint_at(ui, shown);
+    Image::new(&textures::of(ui.ctx(), &item.picture)).paint_at(ui, shown);
     let stroke = Stroke::new(2.0, ui.visuals().selection.stroke.color);
     if chosen {
         ui.painter().rect_stroke(rect, visuals.corner_radius, stroke, StrokeKind::Inside);

@@ -4,7 +4,6 @@ use eframe::egui::{Button, Label, RichText, Ui};
 
 use crate::app::action::Action;
 use crate::app::choose::Wanted;
-use crate::app::files;
 use crate::app::gallery::Gallery;
 use crate::app::state::State;
 use residua_core::text::counted;
@@ -27,19 +26,19 @@ const BUTTONS: [Entry; 10] = [
         "Restore recipe",
         |gallery| gallery.single().is_some_and(|item| item.recipe.is_some()),
         "Select one picture with a recipe first.",
-        |_, _| Some(Action::Do(State::restore_chosen)),
+        |_, _| Some(Action::RestoreChosen),
     ),
     (
         "Compare",
         |gallery| gallery.chosen.len() == 2,
         "Select two pictures first.",
-        |_, _| Some(Action::Do(State::compare_chosen)),
+        |_, _| Some(Action::CompareChosen),
     ),
     (
         "Save PNG…",
         |gallery| gallery.single().is_some(),
         "Select one picture first.",
-        |_, _| Some(Action::Do(files::save_chosen)),
+        |_, _| Some(Action::SaveChosen),
     ),
     (
         "Morph…",
@@ -54,25 +53,25 @@ const BUTTONS: [Entry; 10] = [
         "Save .npy…",
         |gallery| gallery.single().is_some_and(|item| item.stack.is_some()),
         "Select one picture with codes first.",
-        |_, _| Some(Action::Do(files::save_chosen_codes)),
+        |_, _| Some(Action::SaveChosenCodes),
     ),
     (
         "Export grid…",
         |gallery| !gallery.items.is_empty(),
         "There are no pictures yet.",
-        |_, _| Some(Action::Do(files::export_grid)),
+        |_, _| Some(Action::ExportGrid),
     ),
     (
         "Remove",
         |gallery| !gallery.chosen.is_empty(),
         "Select pictures first.",
-        |_, _| Some(Action::Do(State::remove_chosen)),
+        |_, _| Some(Action::RemoveChosen),
     ),
     (
         "Clear selection",
         |gallery| !gallery.chosen.is_empty(),
         "Nothing is selected.",
-        |_, _| Some(Action::Do(|state| state.gallery.chosen.clear())),
+        |_, _| Some(Action::ChooseNone),
     ),
     ("Show a folder…", |_| true, "", |_, _| Some(Action::Choose(Wanted::GalleryFolder))),
 ];

@@ -113,9 +113,10 @@ fn columns(filters: &mut Filters, each: bool) -> Vec<Column<'_>> {
         let size = if each { 1 } else { set.len().max(1) };
         let title = if alone { "" } else { title };
         for (depth, filters) in (1..).zip(set.chunks_mut(size)) {
-            let (heading, of) = match each {
-                true => (format!("{title} {depth}").trim().into(), format!("{of} at depth {depth}")),
-                false => (title.into(), format!("{of} at all depths")),
+            let (heading, of) = if each {
+                (format!("{title} {depth}").trim().into(), format!("{of} at depth {depth}"))
+            } else {
+                (title.into(), format!("{of} at all depths"))
             };
             columns.push(Column { heading, of, filters });
         }

@@ -4,6 +4,7 @@ use eframe::egui::{Image, ProgressBar, Ui};
 
 use crate::app::action::Action;
 use crate::app::state::State;
+use crate::app::textures;
 use residua_core::config::Architecture;
 
 /// Width of a preview, in points.
@@ -22,11 +23,11 @@ pub fn show(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
     let part = job.progress.map_or(0.0, |(done, total)| done as f32 / total.max(1) as f32);
     ui.add(ProgressBar::new(part).text(text));
     if ui.button("Stop sampling").on_hover_text("Finished pictures stay in the gallery (Esc).").clicked() {
-        actions.push(Action::Do(State::cancel));
+        actions.push(Action::Cancel);
     }
     ui.horizontal_wrapped(|ui| {
         for (index, picture) in state.previews.iter().enumerate() {
-            let texture = state.texture(ui.ctx(), picture);
+            let texture = textures::of(ui.ctx(), picture);
             let name = format!("Preview {}", index + 1);
             ui.add(Image::new(&texture).fit_to_exact_size([SIZE; 2].into()).alt_text(name));
         }

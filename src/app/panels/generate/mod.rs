@@ -41,7 +41,7 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut GenerateView, actions: &mut V
             settings(ui, state, &mut view.each_depth, actions);
             ui.separator();
             if ui.add(main_button(ui, "Generate (Ctrl+Enter)")).clicked() {
-                actions.push(Action::Do(State::generate));
+                actions.push(Action::Generate);
             }
             growing::show(ui, state, actions);
             ui.separator();

@@ -49,7 +49,7 @@ pub fn show(ui: &mut Ui, state: &State, kept: &mut usize, actions: &mut Vec<Acti
         }
     });
     if let Some(Start::Variations) = start {
-        actions.push(Action::Do(|state| state.settings.next_seed()));
+        actions.push(Action::NextSeed);
     }
     let keep = start.map(|start| match start {
         Start::Rows | Start::Variations => document.first_rows(*kept),

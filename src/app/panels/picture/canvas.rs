@@ -16,6 +16,7 @@ use super::{PictureView, cells};
 use crate::app::action::Action;
 use crate::app::document::Document;
 use crate::app::state::State;
+use crate::app::textures;
 use crate::app::tool::Tool;
 use residua_io::image_io::Picture;
 use residua_io::image_io::present::Shown;
@@ -74,10 +75,10 @@ pub fn show(
         zoom(ui, &mut view.zoom, &picture, size.x * ui.pixels_per_point() / pixels.x);
         match shown {
             Shown::Errors { .. } => {
-                paint(ui, ui.painter(), state, view, pair, Shown::Picture, rect);
-                paint(ui, &covered(ui, view.cover, rect), state, view, pair, shown, rect);
+                paint(ui, ui.painter(), view, pair, Shown::Picture, rect);
+                paint(ui, &covered(ui, view.cover, rect), view, pair, shown, rect);
             }
-            _ => paint(ui, ui.painter(), state, view, pair, shown, rect),
+            _ => paint(ui, ui.painter(), view, pair, shown, rect),
         }
         if let Shown::Wipe { .. } = shown {
             wipe(ui, state.tool, view, rect);
@@ -137,15 +138,7 @@ pub fn covered(ui: &Ui, cover: f32, rect: Rect) -> Painter {
 }
 
 /// Paints a pair within `rect`.
-fn paint(
-    ui: &Ui,
-    painter: &Painter,
-    state: &State,
-    view: &mut PictureView,
-    pair: &Pair,
-    shown: Shown,
-    rect: Rect,
-) {
+fn paint(ui: &Ui, painter: &Painter, view: &mut PictureView, pair: &Pair, shown: Shown, rect: Rect) {
     // In a browser page, the models run in a worker with its own device.
     #[cfg(not(target_family = "wasm"))]
     if let Some(seen) = &pair.on_device
@@ -154,27 +147,25 @@ fn paint(
         painter.add(drawing);
         return;
     }
-    paint_textures(ui.ctx(), painter, state, view, pair, shown, rect);
+    paint_textures(ui.ctx(), painter, view, pair, shown, rect);
 }
 
 fn paint_textures(
     ctx: &Context,
     painter: &Painter,
-    state: &State,
     view: &mut PictureView,
     pair: &Pair,
     shown: Shown,
     rect: Rect,
 ) {
     match shown {
-        Shown::Original => whole(painter, state.texture(ctx, pair.reference()).id(), rect),
-        Shown::Picture => whole(painter, state.texture(ctx, &pair.picture).id(), rect),
+        Shown::Original => whole(painter, textures::of(ctx, pair.reference()).id(), rect),
+        Shown::Picture => whole(painter, textures::of(ctx, &pair.picture).id(), rect),
         Shown::Errors { brightest } => {
-            whole(painter, view.heat_of(ctx, pair, brightest), rect);
+            whole(painter, view.errors_of(ctx, pair, brightest), rect);
         }
         Shown::Wipe { place } => {
-            let (original, picture) =
-                (state.texture(ctx, pair.reference()), state.texture(ctx, &pair.picture));
+            let (original, picture) = (textures::of(ctx, pair.reference()), textures::of(ctx, &pair.picture));
             part(painter, original.id(), rect, 0.0..=place);
             part(painter, picture.id(), rect, place..=1.0);
         }

@@ -6,18 +6,16 @@ use eframe::egui::{
 };
 
 use super::canvas::covered;
-use super::depths::largest_residual;
 use super::drag::{Drag, Step};
-use super::{PictureView, View, tip};
+use super::{PictureView, View, residuals, surprise, tip};
 use crate::app::action::Action;
 use crate::app::colors;
 use crate::app::document::Document;
-use crate::app::panels::parts::scale;
 use crate::app::state::State;
 use crate::app::tool::Tool;
 
 /// Opacity of a map over the picture.
-const HEAT: f32 = 0.75;
+const OPACITY: f32 = 0.75;
 
 /// Marks are light with a dark outline, so that they show on any picture.
 const LIGHT: Color32 = Color32::from_rgb(255, 255, 255);
@@ -81,10 +79,10 @@ pub fn show(
     drag(ui, state, document, view, actions, &area, cells);
     click(ui, state, document, view, actions, &area, cells);
     if view.view == View::Surprise && state.lacks_surprise() {
-        actions.push(Action::Do(State::ask_surprise));
+        actions.push(Action::AskSurprise);
     }
     if let Some(values) = values(document, view.view) {
-        heat(&covered(ui, view.cover, rect), cells, &values);
+        map(&covered(ui, view.cover, rect), cells, &values);
     }
     paint(ui, document, cells, view.lines);
     if let Some(Drag { from, to, .. }) = view.strokes.now.filter(|_| spans(state)) {
@@ -96,38 +94,16 @@ pub fn show(
 /// The view's values for the cells, row-major, relative to the largest.
 fn values(document: &Document, view: View) -> Option<Vec<f32>> {
     match view {
-        View::Residuals => {
-            let (layers, depth, depths) =
-                (document.layers.as_ref()?, document.depth, document.stack().depth());
-            let most = largest_residual(layers);
-            Some(layers.residual_norms.iter().skip(depth).step_by(depths).map(|norm| norm / most).collect())
-        }
-        View::Surprise => {
-            let bits = document.surprise.as_ref()?.bits_per_cell();
-            let most = bits.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-            Some(bits.into_iter().map(|bits| bits / most).collect())
-        }
+        View::Residuals => residuals::of_cells(document),
+        View::Surprise => surprise::of_cells(document),
         _ => None,
     }
 }
 
 /// Draws values from 0 to 1 as colours over the cells.
-fn heat(painter: &Painter, cells: Cells, values: &[f32]) {
+fn map(painter: &Painter, cells: Cells, values: &[f32]) {
     for (place, &value) in cells.all().zip(values) {
-        painter.rect_filled(cells.of(place), 0, colors::map(value).gamma_multiply(HEAT));
-    }
-}
-
-/// Shows the scale of the surprise, or why it is missing.
-pub fn surprise_scale(ui: &mut Ui, state: &State, document: &Document) {
-    match &document.surprise {
-        Some(surprise) => {
-            let most = surprise.worst().map_or(0.0, |(_, bits)| bits);
-            scale(ui, "Surprise of a cell", most, " bits");
-        }
-        None => {
-            ui.weak(state.lacks_transformer().unwrap_or("measuring…"));
-        }
+        painter.rect_filled(cells.of(place), 0, colors::map(value).gamma_multiply(OPACITY));
     }
 }
 
@@ -158,12 +134,12 @@ fn click(
                 Tool::Pin => actions.push(Action::Pin(place)),
                 Tool::Brush | Tool::Rectangle => actions.push(select(ui, vec![place])),
                 Tool::Revise => {
-                    actions.extend([SELECT_NONE, select(ui, vec![place]), END_STROKE]);
+                    actions.extend([SELECT_NONE, select(ui, vec![place]), Action::ReviseSelected]);
                 }
             }
         }
         if view.strokes.now.is_none() {
-            response.on_hover_ui(|ui| tip::show(ui, state, document, view, place));
+            response.on_hover_ui(|ui| tip::show(ui, document, view, place));
         }
     }
 }
@@ -205,7 +181,7 @@ fn drag(
             Step::Move(from, to) => actions.extend((!spans).then(|| select(ui, cells.between(from, to)))),
             Step::End(from, to) => {
                 actions.extend(spans.then(|| select(ui, cells.spanned(from, to))));
-                actions.extend(revises.then_some(END_STROKE));
+                actions.extend(revises.then_some(Action::ReviseSelected));
             }
             Step::Drop => actions.extend([SELECT_NONE, Action::Select(view.before.clone(), true)]),
         }
@@ -214,9 +190,6 @@ fn drag(
 
 /// Clears the selection, so that a stroke of the tool "Revise" resamples only its own cells.
 const SELECT_NONE: Action = Action::SelectBy(|_| false);
-
-/// Resamples the cells of a stroke.
-const END_STROKE: Action = Action::Do(State::revise_selected);
 
 /// Selects cells, or deselects them with Shift.
 fn select(ui: &Ui, cells: Vec<[usize; 2]>) -> Action {

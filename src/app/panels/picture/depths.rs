@@ -8,12 +8,12 @@ use eframe::egui::{
 };
 use image::{Rgb, RgbImage};
 
-use super::{Maps, PictureView};
+use super::{Maps, PictureView, residuals};
 use crate::app::action::Action;
 use crate::app::colors;
 use crate::app::document::{Document, Mode};
 use crate::app::panels::parts::WHOLE;
-use crate::app::state::State;
+use crate::app::textures;
 use residua_core::codes::CodeStack;
 use residua_io::image_io::Picture;
 use residua_protocol::Layers;
@@ -48,13 +48,7 @@ const MODES: [(Mode, &str, &str); 2] = [
 ];
 
 /// Shows the maps, with the first depth at the top.
-pub fn show(
-    ui: &mut Ui,
-    state: &State,
-    document: &Document,
-    view: &mut PictureView,
-    actions: &mut Vec<Action>,
-) {
+pub fn show(ui: &mut Ui, document: &Document, view: &mut PictureView, actions: &mut Vec<Action>) {
     kind(ui, &mut view.map);
     ui.horizontal(|ui| {
         ui.spacing_mut().button_padding.x = 3.0;
@@ -73,7 +67,7 @@ pub fn show(
         },
         (Map::Residuals, Some(layers)) => view.residuals.get(layers, residuals),
     };
-    if let Some(depth) = strip(ui, state, document.depth, &maps) {
+    if let Some(depth) = strip(ui, document.depth, &maps) {
         actions.push(Action::ChooseDepth(depth));
     }
 }
@@ -90,9 +84,9 @@ fn kind(ui: &mut Ui, now: &mut Map) {
 }
 
 /// Shows one map per depth, from top to bottom. Returns the clicked depth; `depth` is the chosen one.
-fn strip(ui: &mut Ui, state: &State, depth: usize, maps: &[Arc<Picture>]) -> Option<usize> {
+fn strip(ui: &mut Ui, depth: usize, maps: &[Arc<Picture>]) -> Option<usize> {
     let mut chosen = None;
-    let textures: Vec<TextureHandle> = maps.iter().map(|picture| state.texture(ui.ctx(), picture)).collect();
+    let textures: Vec<TextureHandle> = maps.iter().map(|picture| textures::of(ui.ctx(), picture)).collect();
     ScrollArea::vertical().id_salt("maps").auto_shrink(false).show(ui, |ui| {
         let side = WIDTH - 12.0;
         for (d, texture) in textures.iter().enumerate() {
@@ -126,17 +120,9 @@ fn codes(stack: &CodeStack) -> Maps {
     by_depth(stack, |place| colors::of_code(stack.codes()[place]))
 }
 
-/// Maps of the residual norms, all on one scale.
+/// Maps of the residual norms.
 fn residuals(layers: &Layers) -> Maps {
-    let most = largest_residual(layers);
-    by_depth(&layers.stack, |place| {
-        colors::map(layers.residual_norms.get(place).copied().unwrap_or(0.0) / most)
-    })
-}
-
-/// The largest residual norm at any depth.
-pub fn largest_residual(layers: &Layers) -> f32 {
-    layers.residual_norms.iter().copied().fold(f32::MIN_POSITIVE, f32::max)
+    by_depth(&layers.stack, residuals::colors(layers))
 }
 
 /// Maps with one pixel per cell. `color` takes the index of a code in (row, column, depth) order.
@@ -166,20 +152,5 @@ mod tests {
                 assert_eq!(pixels.get_pixel(x as u32, 0).0, colors::of_code(code).to_array()[..3]);
             }
         }
-    }
-
-    #[test]
-    fn residuals_share_one_scale() {
-        let layers = Layers {
-            stack: Arc::new(CodeStack::new(1, 1, 2, vec![0; 2]).expect("whole")),
-            add: Vec::new(),
-            select: Vec::new(),
-            residual_norms: vec![4.0, 1.0],
-            of_original: true,
-            rate_distortion: Vec::new(),
-        };
-        let found: Vec<[u8; 3]> =
-            residuals(&layers).iter().map(|map| map.to_rgb8().get_pixel(0, 0).0).collect();
-        assert_eq!(found, [1.0, 0.25].map(|part| colors::map(part).to_array()).map(|[r, g, b, _]| [r, g, b]));
     }
 }

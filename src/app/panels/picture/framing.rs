@@ -10,7 +10,7 @@ use super::drag::{Drags, Step};
 use super::{PictureView, canvas};
 use crate::app::action::Action;
 use crate::app::document::{Document, Source};
-use crate::app::state::State;
+use crate::app::textures;
 use residua_io::image_io::Picture;
 use residua_io::image_io::framing::{Framing, Square};
 
@@ -89,13 +89,7 @@ impl Draft {
 }
 
 /// Shows the draft, or starts one for the open picture.
-pub fn show(
-    ui: &mut Ui,
-    state: &State,
-    document: &Document,
-    view: &mut PictureView,
-    actions: &mut Vec<Action>,
-) {
+pub fn show(ui: &mut Ui, document: &Document, view: &mut PictureView, actions: &mut Vec<Action>) {
     let Some(source) = &document.source else {
         ui.label("There is no picture to crop: these codes were opened without one.");
         return;
@@ -110,7 +104,7 @@ pub fn show(
         let [width, height] = draft.size();
         ui.label(format!("of {width} x {height} pixels; discards all edits"));
     });
-    canvas(ui, state, draft);
+    canvas(ui, draft);
 }
 
 fn choices(ui: &mut Ui, draft: &mut Draft) {
@@ -141,12 +135,12 @@ fn choices(ui: &mut Ui, draft: &mut Draft) {
 }
 
 /// Shows the whole picture, darkened outside the part to encode.
-fn canvas(ui: &mut Ui, state: &State, draft: &mut Draft) {
+fn canvas(ui: &mut Ui, draft: &mut Draft) {
     let [width, height] = draft.size().map(|size| size as f32);
     let scale = (ui.available_size() / vec2(width, height)).min_elem().max(0.0);
     let (rect, picture) = ui.allocate_exact_size(vec2(width, height) * scale, Sense::hover());
     picture.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Whole picture"));
-    canvas::whole(ui.painter(), state.texture(ui.ctx(), &draft.shown).id(), rect);
+    canvas::whole(ui.painter(), textures::of(ui.ctx(), &draft.shown).id(), rect);
     let Some(square) = seen_square(draft) else { return };
     let corner = rect.min + vec2(square.left as f32, square.top as f32) * scale;
     let kept = Rect::from_min_size(corner, Vec2::splat(square.side as f32 * scale));

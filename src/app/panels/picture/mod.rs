@@ -7,8 +7,10 @@ mod depths;
 #[cfg(not(target_family = "wasm"))]
 pub(in crate::app) mod device;
 mod drag;
+mod errors;
 mod framing;
-mod heat;
+mod residuals;
+mod surprise;
 mod tip;
 
 use std::sync::Arc;
@@ -18,17 +20,15 @@ use eframe::egui::{CentralPanel, Frame, Margin, Panel, Slider, Ui};
 use crate::app::action::Action;
 use crate::app::choose::Wanted;
 use crate::app::document::{Document, Mode};
-use crate::app::files;
 use crate::app::icons::{Icon, IconButton};
-use crate::app::panels::parts::scale;
 use crate::app::state::State;
 use crate::app::tool::Tool;
 use cached::Cached;
 use canvas::Pair;
 use depths::Map;
 use drag::Drags;
+use errors::ErrorMap;
 use framing::Draft;
-use heat::Heat;
 use residua_core::codes::CodeStack;
 use residua_io::image_io::Picture;
 use residua_io::image_io::present::Shown;
@@ -109,7 +109,7 @@ pub struct PictureView {
     /// Position of the wipe before the last drag.
     wiped: f32,
     draft: Option<Draft>,
-    heat: Option<Heat>,
+    errors: Option<ErrorMap>,
     codes: Cached<CodeStack, Maps>,
     residuals: Cached<Layers, Maps>,
     added: Cached<Layers, Maps>,
@@ -130,7 +130,7 @@ impl Default for PictureView {
             wiping: Drags::default(),
             wiped: 0.5,
             draft: None,
-            heat: None,
+            errors: None,
             codes: Cached::default(),
             residuals: Cached::default(),
             added: Cached::default(),
@@ -173,14 +173,14 @@ pub fn show(ui: &mut Ui, state: &State, view: &mut PictureView, actions: &mut Ve
     view.draft.take_if(|draft| document.source.as_ref().is_none_or(|source| !draft.is_of(source)));
     views(ui, view);
     if view.view == View::Crop {
-        return framing::show(ui, state, document, view, actions);
+        return framing::show(ui, document, view, actions);
     }
     let margin = Frame::new().inner_margin(Margin { top: 4, ..Margin::ZERO });
     let below = Panel::bottom("about the view").frame(margin).show_separator_line(false);
     below.show(ui, |ui| about(ui, state, document, view));
     let margin = Frame::new().inner_margin(Margin { right: 4, ..Margin::ZERO });
     let strip = Panel::left("depths").exact_size(depths::WIDTH).resizable(false).frame(margin);
-    strip.show(ui, |ui| depths::show(ui, state, document, view, actions));
+    strip.show(ui, |ui| depths::show(ui, document, view, actions));
     CentralPanel::no_frame().show(ui, |ui| picture(ui, state, document, view, actions));
 }
 
@@ -193,7 +193,7 @@ fn toolbar(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
         }
         let seen = state.document.as_ref().is_some_and(|document| document.seen.is_some());
         if ui.add_enabled(seen, file(Icon::Save, "Save picture…")).clicked() {
-            actions.push(Action::Do(files::save_picture));
+            actions.push(Action::SavePicture);
         }
         let Some(document) = &state.document else { return };
         ui.separator();
@@ -210,8 +210,8 @@ fn toolbar(ui: &mut Ui, state: &State, actions: &mut Vec<Action>) {
 
 fn history(ui: &mut Ui, document: &Document, actions: &mut Vec<Action>) {
     let steps = [
-        (Icon::Undo, "Undo", document.undoable(), Action::UNDO),
-        (Icon::Redo, "Redo", document.redoable(), Action::REDO),
+        (Icon::Undo, "Undo", document.undoable(), Action::Undo),
+        (Icon::Redo, "Redo", document.redoable(), Action::Redo),
     ];
     for (icon, name, what, step) in steps {
         let button = IconButton { icon, name, has_word: true, chosen: None };
@@ -242,19 +242,9 @@ fn about(ui: &mut Ui, state: &State, document: &Document, view: &mut PictureView
             let help = "The original on the left, the reconstruction on the right";
             wipe_slider(ui, &mut view.wipe, help);
         }
-        View::Errors => heat::scale(ui, &mut view.brightest),
-        View::Residuals => {
-            if let Some(layers) = &document.layers {
-                let of = if layers.of_original { "the original" } else { "the sum of all codes" };
-                scale(
-                    ui,
-                    &format!("Residual norm, as a share of {of}"),
-                    depths::largest_residual(layers),
-                    "",
-                );
-            }
-        }
-        View::Surprise => cells::surprise_scale(ui, state, document),
+        View::Errors => errors::scale(ui, &mut view.brightest),
+        View::Residuals => residuals::scale(ui, document),
+        View::Surprise => surprise::scale(ui, state, document),
         View::Reconstruction | View::Original | View::Crop => (),
     }
     if view.is_map() {
@@ -304,7 +294,7 @@ fn picture(
     view: &mut PictureView,
     actions: &mut Vec<Action>,
 ) {
-    let pair = document.shown().map(|picture| pair(document, picture, state.draws_on_device));
+    let pair = document.shown().map(|picture| pair(document, picture, state.device.draws));
     let Some(pair) = pair else {
         ui.centered_and_justified(|ui| ui.label("decoding…"));
         return;

@@ -6,7 +6,7 @@ use eframe::egui::{Grid, Image, Rect, TextureHandle, Ui, Vec2, pos2, vec2};
 
 use super::{Maps, PictureView};
 use crate::app::document::Document;
-use crate::app::state::State;
+use crate::app::textures;
 use residua_io::image_io::Picture;
 use residua_protocol::Layers;
 
@@ -32,7 +32,7 @@ pub fn part([row, col]: [usize; 2], h: usize, w: usize) -> Rect {
 }
 
 /// Shows a cell's codes, with what each adds and the residual after it.
-pub fn show(ui: &mut Ui, state: &State, document: &Document, view: &mut PictureView, cell: [usize; 2]) {
+pub fn show(ui: &mut Ui, document: &Document, view: &mut PictureView, cell: [usize; 2]) {
     let (stack, layers) = (document.stack(), &document.layers);
     let [row, col] = cell;
     let (place, depth) = (row * stack.w() + col, stack.depth());
@@ -40,7 +40,7 @@ pub fn show(ui: &mut Ui, state: &State, document: &Document, view: &mut PictureV
     let textures: Vec<TextureHandle> = match layers {
         Some(layers) => {
             let maps = view.added.get(layers, added);
-            maps.iter().map(|picture| state.texture(ui.ctx(), picture)).collect()
+            maps.iter().map(|picture| textures::of(ui.ctx(), picture)).collect()
         }
         None => Vec::new(),
     };

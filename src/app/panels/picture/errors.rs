@@ -11,14 +11,14 @@ use residua_io::image_io::Picture;
 use residua_io::image_io::present::{Shown, present};
 
 /// A cached error map.
-pub struct Heat {
+pub struct ErrorMap {
     picture: Arc<Picture>,
     original: Arc<Picture>,
     brightest: f32,
     texture: TextureHandle,
 }
 
-impl Heat {
+impl ErrorMap {
     fn is_of(&self, pair: &Pair, brightest: f32) -> bool {
         Arc::ptr_eq(&self.picture, &pair.picture)
             && Arc::ptr_eq(&self.original, pair.reference())
@@ -38,13 +38,13 @@ impl Heat {
 impl PictureView {
     /// Drops the texture of a lost graphics context.
     pub fn forget_textures(&mut self) {
-        self.heat = None;
+        self.errors = None;
     }
 
     /// The error map of a pair.
-    pub(super) fn heat_of(&mut self, ctx: &Context, pair: &Pair, brightest: f32) -> TextureId {
-        let held = self.heat.take().filter(|heat| heat.is_of(pair, brightest));
-        self.heat.insert(held.unwrap_or_else(|| Heat::new(ctx, pair, brightest))).texture.id()
+    pub(super) fn errors_of(&mut self, ctx: &Context, pair: &Pair, brightest: f32) -> TextureId {
+        let held = self.errors.take().filter(|map| map.is_of(pair, brightest));
+        self.errors.insert(held.unwrap_or_else(|| ErrorMap::new(ctx, pair, brightest))).texture.id()
     }
 }
 
