@@ -108,6 +108,8 @@ impl State {
             Output::Compared { pictures, psnr } => self.take_comparison(pictures, psnr, purpose),
             #[cfg(not(target_family = "wasm"))]
             Output::Run(folder, found) => self.found_run(&folder, found),
+            #[cfg(target_family = "wasm")]
+            Output::Run(..) => (),
             Output::Saved(path) => self.log.add(Level::Note, format!("wrote {}", path.display())),
             Output::Warned(text) => self.log.add(Level::Warning, text),
         }
