@@ -47,7 +47,7 @@ impl<'a> Sampling<'a> {
         self
     }
 
-    /// Number of images. Default: 1.
+    /// Number of images, at most 10,000. Default: 1.
     pub fn count(mut self, count: u32) -> Self {
         self.plan.count = count;
         self
@@ -116,7 +116,7 @@ impl<'a> Sampling<'a> {
     /// Those of `run`, or the task was stopped.
     pub async fn run_with(self, task: &mut Task<'_>) -> Result<Vec<Coded>> {
         let Stage2 { model, stage1, .. } = self.model.stage2()?;
-        let request = request(&self.plan, &model.config)?;
+        let request = request(&self.plan, self.plan.count, &model.config)?;
         let schedule = model.config.schedule(&request.filters, None, request.forced.as_ref());
         let mut made = Vec::new();
         let keep = async |sampled| {

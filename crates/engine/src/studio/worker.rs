@@ -270,7 +270,7 @@ impl Worker {
         let (models, latest) = (loaded(self.models.as_ref())?, &mut self.sampled);
         let Stage2 { model, stage1, .. } = models.model.stage2()?;
         let rqvae = &stage1.model;
-        let request = request(plan, &model.config)?;
+        let request = request(plan, plan.count, &model.config)?;
         let schedule = model.config.schedule(&plan.filters, plan.revise.as_deref(), plan.forced.as_ref());
         let (mut image, mut pace) = (plan.first, Pace::default());
         let keep = async |sampled| {
