@@ -98,6 +98,7 @@ fn what_does_not_fit_is_refused() {
         (model.edit(&codes).set([8, 0, 0], 1).run().map(drop), "outside the 8x8x4"),
         (model.edit(&codes).set([0, 0, 0], 5000).run().map(drop), "found 5000"),
         (model.sample().run().map(drop), "needs a class"),
+        (model.sample().class(0).count(10_001).run().map(drop), "expected 1 to 10000 pictures, found 10001"),
         (
             model.sample().class(0).adjust(|depth, filter| filter.top_p = depth as f32).run().map(drop),
             "top-p",
