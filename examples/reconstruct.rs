@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("residual after depth {depth}: {norm:.3} of {:.3}", made.latent_norm);
     }
     let path = std::env::temp_dir().join("residua-reconstruction.png");
-    Coded { image: made.image(), codes: made.codes }.save(&path)?;
+    Coded { image: made.image(), codes: made.codes, recipe: None }.save(&path)?;
     println!("{}", path.display());
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! Properties of the library that can be tested without the program: given codes are kept, weights survive a
-//! round trip through files, and cancelling keeps finished batches.
+//! round trip through files, cancelling keeps finished batches, and a draft can be revised later.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use half::f16;
 use proptest::prelude::*;
 use residua_core::codes::CodeStack;
 use residua_core::config::{Precision, StateKind};
-use residua_core::sampling::{Filter, Forced};
+use residua_core::sampling::{Filter, Forced, Rounds};
 use residua_core::task::Task;
-use residua_engine::Stage2;
+use residua_engine::api::DeviceChoice;
 use residua_engine::sample::{Sampled, sample};
+use residua_engine::{Model, Stage2};
 use residua_kernels::device::cpu;
 use residua_model::RqTransformer;
 use residua_model::generate::{Request, Session, Steps};
@@ -162,6 +163,34 @@ fn cancelling_keeps_finished_batches() {
     let (stopped, kept) = stop_after(8 * cells + 5);
     assert!(matches!(stopped, Err(residua_core::Error::Cancelled)));
     assert_eq!(kept, collect(&model, &request(0..8), &mut Task::unwatched()).1);
+}
+
+/// A revision draws the same random numbers whether it follows the draft at once or revises the draft's codes later.
+#[test]
+fn a_draft_can_be_revised_later() {
+    let load = |name| Model::builder(name).device(DeviceChoice::Cpu).load().unwrap();
+    let model = load("characters-128");
+    let (none, twice) = (Rounds { rounds: 0, parts: 1 }, Rounds { rounds: 2, parts: 3 });
+    let warm = |_: usize, filter: &mut Filter| filter.temperature = 1.5;
+    let drafting = || model.sample().prompt("a red cat").seed(5).first(2).draft(4);
+    let draft = drafting().revise(none).run().unwrap().remove(0);
+    let at_once = drafting().revise(twice).adjust_revisions(warm).run().unwrap().remove(0);
+    let completion = model.complete(&draft.codes, |_, _| false).prompt("a red cat").seed(5).first(2);
+    let later = completion.draft(0).revise(twice).adjust_revisions(warm).run().unwrap().remove(0);
+    assert_ne!(draft.codes, at_once.codes);
+    assert_eq!(later.codes, at_once.codes);
+    for (made, made_by, parts, rounds) in
+        [(draft, "sample", 4, none), (at_once, "sample", 4, twice), (later, "revise", 0, twice)]
+    {
+        let recipe = made.recipe.unwrap();
+        let sampling = recipe.sampling.unwrap();
+        let schedule = sampling.schedule.unwrap();
+        assert_eq!((recipe.made_by.as_str(), sampling.seed, sampling.image), (made_by, 5, 2));
+        assert_eq!((schedule.draft, schedule.revise), (parts, rounds));
+        assert_eq!(schedule.filters[0].temperature == 1.5, rounds == twice);
+    }
+    let error = load("characters-128-ar").sample().prompt("a red cat").draft(4).run().unwrap_err();
+    assert!(error.to_string().starts_with("drafting and revising needs"), "{error}");
 }
 
 /// A safetensors file starts with the length of its header. Those bytes can equal the magic bytes of other

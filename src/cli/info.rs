@@ -48,7 +48,7 @@ impl Info {
 
     fn describe(&self, checkpoint: &Checkpoint) -> Result<(Value, String)> {
         let parameters = checkpoint.parameters()?;
-        let parts = by_part(&parameters);
+        let parts = by_part(parameters);
         let total: usize = parts.values().sum();
         let weights = &checkpoint.weights;
         let tensors: Vec<Value> = weights

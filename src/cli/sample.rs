@@ -31,8 +31,6 @@ use residua_protocol::{ModelId, Options, Recipe, SamplePlan};
 const GAP: usize = 2;
 /// Commands that start from a picture's codes, so a recipe alone cannot repeat them.
 const FROM_CODES: [(&str, &str); 2] = [("complete", "completed"), ("revise", "revised")];
-/// Most pictures at a time: all stay in memory until the sheet is made.
-const MOST: usize = 10_000;
 
 /// Sample new pictures: PNGs that carry their codes and recipe, and a sheet of all.
 #[derive(Args)]
@@ -221,10 +219,7 @@ impl Run<'_> {
     }
 
     fn request(&self, plan: &SamplingRecipe, forced: Option<Forced>) -> Result<Request> {
-        let kept = self.kept(plan);
-        if !(1..=MOST).contains(&kept) {
-            return Err(Error::usage(format!("-n: expected 1 to {MOST} pictures, found {kept}")));
-        }
+        let kept = self.kept(plan) as u32;
         let SamplingRecipe { condition, seed, image, count, filters, .. } = plan.clone();
         let plan = SamplePlan {
             condition,
@@ -236,7 +231,7 @@ impl Run<'_> {
             forced,
             preview: false,
         };
-        request(&plan, &self.stage2.model.config)
+        request(&plan, kept, &self.stage2.model.config)
     }
 }
 

@@ -22,10 +22,10 @@ fn impossible_requests_are_rejected() {
         ("sample --model fixtures/rqt-class --prompt pig", "this model needs a class"),
         ("sample --model fixtures/rqt-unconditional --class 0", "this model is unconditional"),
         ("sample --model fixtures/rqt-text --class 0", "this model needs a caption"),
-        ("sample --model fixtures/rqt-class --class 0 -n 0", "-n: expected 1 to 10000 pictures, found 0"),
+        ("sample --model fixtures/rqt-class --class 0 -n 0", "expected 1 to 10000 pictures, found 0"),
         (
             "sample --model fixtures/rqt-class --class 0 -n 4294967295",
-            "-n: expected 1 to 10000 pictures, found 4294967295",
+            "expected 1 to 10000 pictures, found 4294967295",
         ),
         (
             "sample --model fixtures/rqt-class --class 0 --temperature -1",

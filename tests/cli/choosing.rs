@@ -125,11 +125,7 @@ fn samples_that_cannot_be_ranked_are_rejected() {
             2,
             "acceptance: expected above 0",
         ),
-        (
-            format!("{BY_CLASS} --classifier resnet.safetensors -n 10001"),
-            2,
-            "-n: expected 1 to 10000 pictures",
-        ),
+        (format!("{BY_CLASS} --classifier resnet.safetensors -n 10001"), 2, "expected 1 to 10000 pictures"),
         (format!("sample {MODEL} --classifier resnet.safetensors"), 1, "classes, found one of 10"),
         (
             "sample --model fixtures/rqt-class --prompt cat --clip clip.safetensors".into(),

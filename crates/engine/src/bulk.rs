@@ -251,12 +251,13 @@ impl Bulk<'_> {
             }
         }
         let found: Option<Plan> = serde_json::from_slice(&files::read_limited(&path, LONGEST)?).ok();
-        match found.is_some_and(|found| found == plan) {
-            true => Ok(()),
-            false => Err(Error::usage(format!(
+        if found.is_some_and(|found| found == plan) {
+            Ok(())
+        } else {
+            Err(Error::usage(format!(
                 "{}: expected samples of this model, seed, conditions, filters and device, found others: choose another folder",
                 folder.display()
-            ))),
+            )))
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 
-use crate::models::id_of_file;
+use crate::models::{id_of_file, watched};
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
 use residua_core::task::Task;
@@ -104,7 +104,7 @@ pub fn sampled_for(count: u32, acceptance: f64) -> Result<u32> {
 /// # Errors
 /// The file is not a CLIP.
 pub fn load_clip(file: &WeightFile, device: &Device, task: &mut Task) -> Result<Clip> {
-    Clip::load(file, device, watched(file, task))
+    Clip::load(file, device, watched(file.tensors().len(), task))
 }
 
 /// Loads the ResNet in the file at `path`, for the transformer's `classes` classes.
@@ -118,7 +118,7 @@ pub fn load_classifier(
     task: &mut Task,
 ) -> Result<(ResNet, ModelId)> {
     let file = WeightFile::open(path, StateKind::Auto)?;
-    let classifier = ResNet::load(&file, device, watched(&file, task))?;
+    let classifier = ResNet::load(&file, device, watched(file.tensors().len(), task))?;
     if classifier.classes() != classes {
         return Err(Error::invalid(format!(
             "{}: expected a classifier of the transformer's {classes} classes, found one of {}; both must number the classes alike",
@@ -127,16 +127,6 @@ pub fn load_classifier(
         )));
     }
     Ok((classifier, id_of_file(&file)?))
-}
-
-/// Reports tensors read, and ends the load if it is stopped.
-fn watched<'a>(file: &WeightFile, task: &'a mut Task<'_>) -> impl FnMut() -> Result<()> + 'a {
-    let (mut done, total) = (0, file.tensors().len());
-    move || {
-        done += 1;
-        task.report(done.min(total), total);
-        task.check()
-    }
 }
 
 /// The best items so far, best first; ties keep the earlier one.

@@ -68,6 +68,16 @@ impl Stage2 {
     pub fn load(options: &Options, device: &Device, task: &mut Task) -> Result<Self> {
         let checkpoint = Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state)?;
         checkpoint.warn_of_average()?;
+        Self::from_checkpoint(checkpoint, options, device, task)
+    }
+
+    /// Loads the RQ-Transformer of an open checkpoint, and its RQ-VAE, onto `device`.
+    pub fn from_checkpoint(
+        checkpoint: Checkpoint,
+        options: &Options,
+        device: &Device,
+        task: &mut Task,
+    ) -> Result<Self> {
         let config = checkpoint.rqtransformer()?.clone();
         // Published averages belong to stage 2; its stage 1 may have none.
         let stage1_state = if options.state == StateKind::Ema { StateKind::Auto } else { options.state };
@@ -124,13 +134,8 @@ pub fn load<M>(
     task: &mut Task,
     build: impl FnOnce(&mut Loader) -> Result<M>,
 ) -> Result<M> {
-    let total = checkpoint.parameters()?.len();
-    let mut done = 0;
-    let mut loader = Loader::from_file(&checkpoint.weights, device, precision, || {
-        done += 1;
-        task.report(done, total);
-        task.check()
-    });
+    let watch = watched(checkpoint.parameters()?.len(), task);
+    let mut loader = Loader::from_file(&checkpoint.weights, device, precision, watch);
     let model = build(&mut loader)?;
     loader.finish()?;
     // Uploads are asynchronous, so a failure shows only now. A browser can't block here; its worker checks
@@ -138,6 +143,16 @@ pub fn load<M>(
     #[cfg(not(target_family = "wasm"))]
     residua_kernels::device::wait(device).map_err(|error| too_large(error, checkpoint, precision))?;
     Ok(model)
+}
+
+/// Called for each of `total` tensors, reports them, and ends the work if `task` is stopped.
+pub fn watched<'a>(total: usize, task: &'a mut Task<'_>) -> impl FnMut() -> Result<()> + 'a {
+    let mut done = 0;
+    move || {
+        done += 1;
+        task.report(done.min(total), total);
+        task.check()
+    }
 }
 
 /// Adds the size of the weights if `error` says that memory ran out, and what takes less.

@@ -37,12 +37,16 @@ pub enum Sampled {
     Whole(Vec<CodeStack>),
 }
 
-/// The request that `plan` describes, for the model of `config`.
+/// The request that `plan` describes, for the model of `config`, if `kept` of its pictures are to be kept.
 ///
 /// # Errors
-/// The condition, a filter or the given codes do not fit the model; there is no image to sample, or one whose number does
-/// not fit in 32 bits.
-pub fn request(plan: &SamplePlan, config: &RqTransformerConfig) -> Result<Request> {
+/// The condition, a filter or the given codes do not fit the model; too many pictures are to be kept, or none; or a
+/// picture's number does not fit in 32 bits.
+pub fn request(plan: &SamplePlan, kept: u32, config: &RqTransformerConfig) -> Result<Request> {
+    let most = SamplePlan::MOST_PICTURES;
+    if !(1..=most).contains(&kept) {
+        return Err(Error::usage(format!("expected 1 to {most} pictures, found {kept}")));
+    }
     let SamplePlan { condition, seed, first, count, filters, forced, .. } = plan;
     let end = first.checked_add(*count).ok_or_else(|| {
         Error::usage(format!(
@@ -159,11 +163,12 @@ mod tests {
             forced: None,
             preview: false,
         };
-        assert_eq!(request(&plan, config).unwrap().images, Images::from(5..7));
+        assert_eq!(request(&plan, 2, config).unwrap().images, Images::from(5..7));
         let small = CodeStack::new(1, 1, 4, vec![0; 4]).unwrap();
         let cold = Filter { temperature: -1.0, ..Filter::NONE };
         for (plan, expected) in [
-            (SamplePlan { count: 0, ..plan.clone() }, "expected at least one image to sample"),
+            (SamplePlan { count: 0, ..plan.clone() }, "expected 1 to 10000 pictures, found 0"),
+            (SamplePlan { count: 10_001, ..plan.clone() }, "expected 1 to 10000 pictures, found 10001"),
             (SamplePlan { first: u32::MAX, ..plan.clone() }, "fit in 32 bits, found 2 pictures from number"),
             (
                 SamplePlan { condition: Condition::Class("99".into()), ..plan.clone() },
@@ -179,7 +184,7 @@ mod tests {
                 "code stacks are",
             ),
         ] {
-            let error = request(&plan, config).unwrap_err().to_string();
+            let error = request(&plan, plan.count, config).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -58,6 +58,11 @@ pub struct SamplePlan {
     pub preview: bool,
 }
 
+impl SamplePlan {
+    /// The most pictures to keep at a time: all stay in memory.
+    pub const MOST_PICTURES: u32 = 10_000;
+}
+
 /// Settings for a morph animation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MorphPlan {

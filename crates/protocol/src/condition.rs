@@ -193,7 +193,11 @@ pub fn tokens_of_all(captions: &[String], config: &RqTransformerConfig) -> Resul
     Ok(all.into_iter().map(|read| read.tokens).collect())
 }
 
-fn known_tokenizer(config: &RqTransformerConfig) -> Result<Tokenizer> {
+/// The tokenizer of a model's captions.
+///
+/// # Errors
+/// The model takes no captions, or its configuration names no known tokenizer.
+pub fn known_tokenizer(config: &RqTransformerConfig) -> Result<Tokenizer> {
     tokenizer(config)?.ok_or_else(|| Error::usage("this model takes no captions"))
 }
 

@@ -18,7 +18,7 @@ use residua_core::error::{Error, Result};
 use residua_core::text::counted;
 use residua_engine::Stage2;
 use residua_engine::bulk::{Given, Order, conditions, spread};
-use residua_engine::eval::sets::{self, Judge, Protocol, Seen};
+use residua_engine::eval::sets::{self, Observer, Protocol, Seen};
 use residua_engine::eval::{Pictures, Selection, Tally};
 use residua_io::image_io::framing::Framing;
 use residua_kernels::device::kind;
@@ -111,9 +111,9 @@ impl Fid {
         }
         let reference = Reference::open(&self.reference, self.resolution)?;
         let device = self.model.model.device.open()?;
-        let judge = Judge::open(&self.inception, &device)?;
+        let observer = Observer::open(&self.inception, &device)?;
         let measurement = Measurement {
-            inception: judge.sha256.clone(),
+            inception: observer.sha256.clone(),
             samples: None,
             count: 0,
             splits: 0,
@@ -126,11 +126,11 @@ impl Fid {
             reference: own.of_parts(|| reference.fingerprint(&self.reference.data)).flatten(),
         };
         let (measurement, judged) = match &self.samples {
-            Some(folder) => self.folder(folder, measurement, &judge, &own, console)?,
-            None => self.sampled(&reference, measurement, &judge, &own, &device, console)?,
+            Some(folder) => self.folder(folder, measurement, &observer, &own, console)?,
+            None => self.sampled(&reference, measurement, &observer, &own, &device, console)?,
         };
         let Measurement { resolution, framing, .. } = measurement;
-        let reference = reference.seen(&judge, resolution, framing, own.part, console)?;
+        let reference = reference.seen(&observer, resolution, framing, own.part, console)?;
         own.finish(&measurement, Sums { judged, reference }, console)
     }
 
@@ -139,7 +139,7 @@ impl Fid {
         &self,
         folder: &Path,
         measurement: Measurement,
-        judge: &Judge,
+        observer: &Observer,
         own: &OwnPart,
         console: &Console,
     ) -> Result<(Measurement, Tally<Seen>)> {
@@ -151,7 +151,7 @@ impl Fid {
         let splits = splits(self.splits, count)?;
         let fingerprint = own.of_parts(|| pictures.fingerprint(folder));
         let (mut pictures, mut task) = (pictures.only(own.part), console.task("looking"));
-        let seen = pollster::block_on(judge.look(&mut pictures, splits, &mut task))?;
+        let seen = pollster::block_on(observer.look(&mut pictures, splits, &mut task))?;
         Ok((Measurement { count, splits, pictures: fingerprint, ..measurement }, seen))
     }
 
@@ -160,7 +160,7 @@ impl Fid {
         &self,
         reference: &Reference,
         measurement: Measurement,
-        judge: &Judge,
+        observer: &Observer,
         own: &OwnPart,
         device: &Device,
         console: &Console,
@@ -187,7 +187,7 @@ impl Fid {
         let plan =
             sets::Plan { stage2: &stage2, orders, filters, schedule, seed: self.sampling.seed, splits };
         let mut task = console.task("sampling");
-        let seen = pollster::block_on(judge.look_at_samples(&plan, own.part, &mut task))?;
+        let seen = pollster::block_on(observer.look_at_samples(&plan, own.part, &mut task))?;
         let count = count as usize;
         Ok((Measurement { samples: Some(samples), count, splits, resolution, framing, ..measurement }, seen))
     }

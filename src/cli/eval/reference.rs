@@ -7,7 +7,7 @@ use super::PicturesArguments;
 use residua_core::error::{Error, Result};
 use residua_core::part::Part;
 use residua_engine::eval::Pictures;
-use residua_engine::eval::sets::{self, Judge};
+use residua_engine::eval::sets::{self, Observer};
 use residua_io::image_io::framing::Framing;
 use residua_judges::inception::FEATURES;
 use residua_metrics::frechet::Statistics;
@@ -85,7 +85,7 @@ impl Reference {
     /// Its statistics, or the sums over its pictures in `part`, resized like this.
     pub fn seen(
         self,
-        judge: &Judge,
+        observer: &Observer,
         resolution: Option<usize>,
         framing: Framing,
         part: Part,
@@ -96,7 +96,8 @@ impl Reference {
             Self::Pictures(pictures) => {
                 let mut pictures = pictures.fitted_to(resolution).framed(framing).only(part);
                 let mut task = console.task("looking");
-                pollster::block_on(judge.look(&mut pictures, UNSCORED, &mut task)).map(sets::Reference::Seen)
+                pollster::block_on(observer.look(&mut pictures, UNSCORED, &mut task))
+                    .map(sets::Reference::Seen)
             }
         }
     }

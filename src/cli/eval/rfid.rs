@@ -12,7 +12,7 @@ use super::parts::{PartArguments, Setting};
 use super::{PicturesArguments, protocol_lines};
 use residua_core::error::Result;
 use residua_engine::Stage1;
-use residua_engine::eval::sets::{Judge, Protocol, SeenByDepth};
+use residua_engine::eval::sets::{Observer, Protocol, SeenByDepth};
 use residua_engine::eval::{Pictures, Tally};
 use residua_kernels::device::kind;
 use residua_protocol::ModelId;
@@ -50,12 +50,12 @@ impl Rfid {
     pub fn run(&self, console: &Console) -> Result<()> {
         let own = self.part.open::<Measurement>(console)?;
         let device = self.model.device.open()?;
-        let judge = Judge::open(&self.inception, &device)?;
+        let observer = Observer::open(&self.inception, &device)?;
         let stage1 = Stage1::load(&self.model.rqvae_options()?, &device, &mut console.task("loading"))?;
         let resolution = stage1.model.config.ddconfig.resolution;
         let pictures = Pictures::open(&self.pictures.selection(), &[], Some(resolution))?;
         let measurement = Measurement {
-            inception: judge.sha256.clone(),
+            inception: observer.sha256.clone(),
             model: stage1.id()?,
             resolution,
             split: self.pictures.split,
@@ -63,7 +63,7 @@ impl Rfid {
             pictures: own.of_parts(|| pictures.fingerprint(&self.pictures.data)),
         };
         let (mut pictures, mut task) = (pictures.only(own.part), console.task("looking"));
-        let looked = judge.look_by_depth(&stage1.model, &mut pictures, &mut task);
+        let looked = observer.look_by_depth(&stage1.model, &mut pictures, &mut task);
         own.finish(&measurement, pollster::block_on(looked)?, console)
     }
 }

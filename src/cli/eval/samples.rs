@@ -24,7 +24,7 @@ use residua_engine::Stage2;
 use residua_engine::bulk::{Order, conditions, file, spread};
 use residua_engine::eval::acceptance::{accepted, class_probabilities};
 use residua_engine::eval::clip::{ClipScores, Scored, clip_scores};
-use residua_engine::eval::sets::{self, Judge, Protocol, Seen};
+use residua_engine::eval::sets::{self, Observer, Protocol, Seen};
 use residua_engine::eval::{Pictures, Tally};
 use residua_engine::judge::{load_classifier, load_clip};
 use residua_engine::models::id_of_file;
@@ -198,10 +198,10 @@ impl Samples {
         check_captions(self.captions.as_deref(), config)?;
         let others = self.others(config, &device, console)?;
         let orders = spread(conditions(config, &captions)?, count);
-        let judge = Judge::open(&self.inception, &device)?;
+        let observer = Observer::open(&self.inception, &device)?;
         let clip = |path: &PathBuf| id_of_file(&WeightFile::open(path, StateKind::Auto)?);
         let mut measurement = Measurement {
-            inception: judge.sha256.clone(),
+            inception: observer.sha256.clone(),
             clip: own.of_parts(|| self.clip.as_ref().map(clip).transpose()).transpose()?.flatten(),
             model: stage2.id()?,
             rqvae: stage2.stage1.id()?,
@@ -217,7 +217,7 @@ impl Samples {
             sets: Vec::new(),
         };
         let (resolution, framing) = (Some(measurement.resolution), measurement.framing);
-        let reference = reference.seen(&judge, resolution, framing, own.part, console)?;
+        let reference = reference.seen(&observer, resolution, framing, own.part, console)?;
         let mut sums = Sums { reference, sets: Vec::new() };
         for (name, sampling) in settings {
             let folder = if name.is_empty() { self.out.clone() } else { self.out.join(&name) };
@@ -230,7 +230,7 @@ impl Samples {
                 let settings = name.clone();
                 measurement.sets.push(Set { settings, sampling: sampling.clone(), accepted, splits });
                 let (mut pictures, mut task) = (pictures.only(own.part), console.task("looking"));
-                let seen = pollster::block_on(judge.look(&mut pictures, splits, &mut task))?;
+                let seen = pollster::block_on(observer.look(&mut pictures, splits, &mut task))?;
                 sums.sets.push(SetSums { seen, scores: others.scores(&made, &own, console)? });
             }
         }

@@ -11,7 +11,7 @@ use super::super::target::{ForceArguments, Target};
 use super::reference::UNSCORED;
 use super::{PicturesArguments, protocol_lines};
 use residua_core::error::Result;
-use residua_engine::eval::sets::{Judge, Protocol};
+use residua_engine::eval::sets::{Observer, Protocol};
 use residua_engine::eval::{Pictures, Tally};
 
 /// Save the mean and covariance of a folder's Inception features as .npz, for `eval fid --data`.
@@ -39,12 +39,12 @@ impl SaveStatistics {
     pub fn run(&self, console: &Console) -> Result<()> {
         let target = Target::given(&self.out, "npz", self.force, console)?;
         let device = self.device.open()?;
-        let judge = Judge::open(&self.inception, &device)?;
+        let observer = Observer::open(&self.inception, &device)?;
         let mut pictures = Pictures::open(&self.pictures.selection(), &[], self.resolution)?;
         let mut task = console.task("looking");
-        let looked = pollster::block_on(judge.look(&mut pictures, UNSCORED, &mut task))?;
+        let looked = pollster::block_on(observer.look(&mut pictures, UNSCORED, &mut task))?;
         let Tally { pictures: count, left_out, sums } = looked;
-        let protocol = Protocol::new(&judge.sha256, count, Some(count), self.resolution);
+        let protocol = Protocol::new(&observer.sha256, count, Some(count), self.resolution);
         let path = target.save(&sums.statistics()?.encode())?;
         console.wrote(&path);
         let value = json!({ "file": shown(&path), "protocol": protocol, "left_out": left_out });

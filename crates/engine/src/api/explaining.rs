@@ -7,6 +7,20 @@ use crate::explain::explain;
 const COUNT: usize = 10;
 
 /// A question about a code; see [`Model::explain`].
+///
+/// ```
+/// # use residua_engine::api::{CodeStack, Condition, Error, Model, Task};
+/// # pollster::block_on(async {
+/// let model = Model::load("characters-128")?;
+/// let codes = CodeStack::new(8, 8, 4, vec![0; 256])?;
+/// let most_likely = model.explain(&codes, [4, 4, 0]).prompt("a red cat").count(3).run()?;
+/// assert_eq!(most_likely.suggestions.len(), 3);
+/// let asked = model.explain(&codes, [4, 4, 0]).condition(Condition::Prompt("a red cat".into()));
+/// assert_eq!(asked.run_with(&Task::unwatched()).await?.chosen.code, 0);
+/// assert!(model.explain(&codes, [4, 4, 0]).class("cat").run().is_err(), "it takes captions");
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is computed before `run`"]
 pub struct Explaining<'a> {

@@ -59,15 +59,27 @@ impl Model {
         for place in std::iter::once(&options.model).chain(&options.rqvae) {
             fetch(place, task).await?;
         }
-        let stages = if has_stage2(options) {
-            Stages::Both(Box::new(Stage2::load(options, device, task)?))
+        let checkpoint = open(options)?;
+        checkpoint.warn_of_average()?;
+        let stages = if checkpoint.rqtransformer().is_ok() {
+            Stages::Both(Box::new(Stage2::from_checkpoint(checkpoint, options, device, task)?))
         } else {
-            Stages::First(Box::new(Stage1::load(options, device, task)?))
+            Stages::First(Box::new(Stage1::from_checkpoint(checkpoint, device, task)?))
         };
-        Ok(Self { stages })
+        Ok(Self { options: options.clone(), stages })
     }
 
     /// Fetches the vocabulary of the model's captions, if it takes any. Only needed in a browser.
+    ///
+    /// ```
+    /// # use residua_engine::api::{Error, Model, Task};
+    /// # pollster::block_on(async {
+    /// let model = Model::load("characters-128")?;
+    /// model.fetch_tokenizer(&mut Task::unwatched()).await?;
+    /// model.sample().prompt("a red cat").run_with(&mut Task::unwatched()).await?;
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// The download failed, or the tokenizer is unknown.
@@ -79,11 +91,12 @@ impl Model {
     }
 }
 
-/// Whether the place has a stage 2.
-fn has_stage2(options: &Options) -> bool {
-    match Checkpoint::open(&options.model, None, options.state) {
-        Ok(checkpoint) => checkpoint.rqtransformer().is_ok(),
-        // The place holds several models: try it as a stage 2, and let loading report any problem.
-        Err(_) => Checkpoint::open(&options.model, Some(Stage::RqTransformer), options.state).is_ok(),
+/// Opens the place's stage 2, or a stage 1 if it has none.
+fn open(options: &Options) -> Result<Checkpoint> {
+    let open = |stage| Checkpoint::open(&options.model, stage, options.state);
+    // Without a stage, the place must hold only one model.
+    match open(None).or_else(|_| open(Some(Stage::RqTransformer))) {
+        Ok(found) if found.rqtransformer().is_ok() || options.rqvae.is_none() => Ok(found),
+        _ => Stage1::open(options),
     }
 }

@@ -13,6 +13,28 @@
 //!
 //! A function that computes waits for its result. Each has an async twin whose name ends in `_with`, for browsers and for
 //! programs that show progress: it takes a [`Task`], which reports progress and stops the work.
+//!
+//! Codes, filters and tasks need no model:
+//!
+//! ```
+//! use residua_engine::api::{CodeStack, Condition, Error, Filter, Rounds, Task};
+//! use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+//!
+//! let blank = CodeStack::new(2, 2, 1, vec![0; 4])?;
+//! let mut codes = blank.clone();
+//! codes.set(1, 0, 0, 7)?;
+//! assert_eq!((codes.at(1, 0, 0)?, codes.diff(&blank)?), (7, vec![(1, 0, 0)]));
+//!
+//! assert_ne!(Condition::Class("cat".into()), Condition::Prompt("cat".into()));
+//! Filter { temperature: 0.9, top_p: 0.95, ..Filter::NONE }.check()?;
+//! assert_eq!("2x4".parse::<Rounds>()?, Rounds { rounds: 2, parts: 4 });
+//!
+//! let stop = Arc::new(AtomicBool::new(false));
+//! let task = Task::new(stop.clone(), |done, total| println!("{done} of {total}"));
+//! stop.store(true, Ordering::Relaxed);
+//! assert!(matches!(task.check(), Err(Error::Cancelled)));
+//! # Ok::<(), Error>(())
+//! ```
 
 #[cfg(not(target_family = "wasm"))]
 mod builder;
@@ -20,7 +42,10 @@ mod coded;
 mod editing;
 mod explaining;
 mod loading;
+mod recipe;
 mod sampling;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests;
 
 pub use image;
 use image::RgbImage;
@@ -47,11 +72,22 @@ use residua_io::image_io::Picture;
 pub use residua_kernels::device::{self, DeviceChoice};
 use residua_model::RqVae;
 pub use residua_protocol::explanation::{Explanation, Suggestion};
-pub use residua_protocol::{Condition, Options};
+pub use residua_protocol::{Condition, Options, Recipe};
 
 /// A loaded RQ-VAE, with its RQ-Transformer unless it was loaded alone.
+///
+/// ```
+/// # use residua_engine::api::{DeviceChoice, Error, Model, Precision};
+/// let model = Model::builder("characters-128").device(DeviceChoice::Cpu).load()?;
+/// assert_eq!((model.device(), model.resolution(), model.code_shape()), ("cpu", 128, [8, 8, 4]));
+/// assert_eq!(model.options().precision, Precision::Stored);
+/// assert_eq!(model.stage1().checkpoint.name, "characters-128");
+/// assert!(model.can_sample() && model.stage2()?.model.config.null_token().is_some());
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Model {
+    options: Options,
     stages: Stages,
 }
 
@@ -62,6 +98,11 @@ enum Stages {
 }
 
 impl Model {
+    /// How it was loaded.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The RQ-VAE.
     pub fn stage1(&self) -> &Stage1 {
         match &self.stages {
@@ -137,6 +178,17 @@ impl Model {
 
     /// Like `encode`, async and with a choice of codes.
     ///
+    /// ```
+    /// # use residua_engine::api::{Choice, Error, Model, Task, image::RgbImage};
+    /// # pollster::block_on(async {
+    /// let model = Model::load("characters-128")?;
+    /// let choice = Choice::Stochastic { temperature: 0.5, seed: 1 };
+    /// let codes = model.encode_with(&RgbImage::new(64, 64), choice, &mut Task::unwatched()).await?;
+    /// assert_eq!(codes.shape(), model.code_shape());
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// The image is empty, the device failed, or the task was stopped.
     pub async fn encode_with(
@@ -166,6 +218,16 @@ impl Model {
 
     /// Like `decode`, async.
     ///
+    /// ```
+    /// # use residua_engine::api::{CodeStack, Error, Model, Task};
+    /// # pollster::block_on(async {
+    /// let (model, codes) = (Model::load("characters-128")?, CodeStack::new(8, 8, 4, vec![0; 256])?);
+    /// let image = model.decode_with(&codes, &mut Task::unwatched()).await?;
+    /// assert_eq!(image, model.decode(&codes)?);
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// The codes are not the model's, the device failed, or the task was stopped.
     pub async fn decode_with(&self, codes: &CodeStack, task: &mut Task<'_>) -> Result<RgbImage> {
@@ -190,6 +252,17 @@ impl Model {
     }
 
     /// Like `reconstruct`, async. `task` counts depths.
+    ///
+    /// ```
+    /// # use residua_engine::api::{Error, Model, Task, image::RgbImage};
+    /// # pollster::block_on(async {
+    /// let model = Model::load("characters-128")?;
+    /// let mut task = Task::new(Default::default(), |done, total| assert!(done <= total));
+    /// let made = model.reconstruct_with(&RgbImage::new(64, 64), &mut task).await?;
+    /// assert!(made.residual_norms[3] < made.latent_norm);
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// The image is empty, the device failed, or the task was stopped.
@@ -263,129 +336,4 @@ fn picture(image: &RgbImage) -> Result<Picture> {
         return Err(Error::usage(format!("expected an image with pixels, found one of {width}x{height}")));
     }
     Ok(Picture::from_rgb8(image))
-}
-
-#[cfg(all(test, not(target_family = "wasm")))]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::verify::golden::Golden;
-
-    const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
-
-    /// A model with its published outputs, which are of the averaged weights if there are any.
-    fn fixture(name: &str, weights: StateKind) -> (Model, Golden) {
-        let folder = Path::new(FIXTURES).join(name);
-        let golden = Golden::open(&folder.join("golden.safetensors")).unwrap();
-        let place = folder.to_str().unwrap();
-        (Model::builder(place).device(DeviceChoice::Cpu).weights(weights).load().unwrap(), golden)
-    }
-
-    fn on_cpu(name: &str) -> Model {
-        Model::builder(format!("{FIXTURES}/{name}")).device(DeviceChoice::Cpu).load().unwrap()
-    }
-
-    #[test]
-    fn decoded_pixels_match_the_published_code() {
-        let (model, golden) = fixture("rqvae-shared", StateKind::Auto);
-        let codes = golden.stacks("codes").unwrap();
-        let pixels = golden.values("decode_code").unwrap();
-        for (codes, pixels) in codes.iter().zip(pixels.chunks_exact(3 * 32 * 32)) {
-            let expected = Picture::new(32, 32, pixels.to_vec()).unwrap().to_rgb8();
-            let found = model.decode(codes).unwrap();
-            let furthest = found.iter().zip(expected.iter()).map(|(a, b)| a.abs_diff(*b)).max();
-            assert!(furthest <= Some(1), "{furthest:?}");
-            assert_eq!(model.edit(codes).run().unwrap().image, found);
-        }
-    }
-
-    #[test]
-    fn greedy_samples_and_completions_match_the_published_code() {
-        let (model, golden) = fixture("rqt-class", StateKind::Ema);
-        let given = golden.stacks("codes").unwrap();
-        let expected = ["greedy", "greedy_keep_row0"].map(|name| golden.stacks(name).unwrap());
-        for (image, class) in golden.numbers("cond").unwrap().into_iter().enumerate() {
-            let sampled = model.sample().class(class).temperature(0.0).run().unwrap();
-            assert_eq!(sampled[0].codes, expected[0][image], "{class}");
-            let completed =
-                model.complete(&given[image], |row, _| row == 0).class(class).top_k(1).run().unwrap();
-            assert_eq!(completed[0].codes, expected[1][image], "{class}");
-        }
-    }
-
-    #[test]
-    fn an_edit_follows_the_explanation() {
-        let model = on_cpu("rqt-class");
-        let codes = model.sample().class(3).first(2).run().unwrap().remove(0).codes;
-        let place = [4, 5, 1];
-        let explanation = model.explain(&codes, place).class(3).count(2).run().unwrap();
-        assert_eq!(explanation.suggestions.len(), 2);
-        assert_eq!(explanation.chosen.code, codes.at(4, 5, 1).unwrap());
-        let edited = model.edit(&codes).set(place, explanation.suggestions[0].code).run().unwrap();
-        let best = model.explain(&edited.codes, place).class(3).run().unwrap();
-        assert_eq!((best.rank, best.chosen.code), (0, explanation.suggestions[0].code));
-        assert_eq!(edited.image, model.decode(&edited.codes).unwrap());
-    }
-
-    #[test]
-    fn classes_go_by_name_or_number() {
-        let folder = tempfile::tempdir().unwrap();
-        for file in ["config.yaml", "model.pt"] {
-            std::fs::copy(format!("{FIXTURES}/rqt-class/{file}"), folder.path().join(file)).unwrap();
-        }
-        let names: Vec<String> = (0..10).map(|number| format!("Kind {number}")).collect();
-        std::fs::write(folder.path().join("classes.txt"), names.join("\n")).unwrap();
-        let model = Model::builder(folder.path().display().to_string())
-            .rqvae(format!("{FIXTURES}/rqvae-shared"))
-            .device(DeviceChoice::Cpu)
-            .load()
-            .unwrap();
-        assert_eq!(model.classes(), names);
-        let sampled = |class: &str| model.sample().class(class).run().unwrap().remove(0).codes;
-        assert_eq!(sampled("kind 3"), sampled("3"));
-        assert!(on_cpu("rqt-class").classes().is_empty());
-    }
-
-    #[test]
-    fn an_rqvae_alone_does_not_sample() {
-        let model = on_cpu("rqvae-shared");
-        assert!(!model.can_sample() && model.classes().is_empty());
-        let error = model.sample().run().unwrap_err().to_string();
-        assert!(error.contains("no RQ-Transformer"), "{error}");
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        let model = on_cpu("rqt-class");
-        let codes = CodeStack::new(8, 8, 4, vec![0; 256]).unwrap();
-        let small = CodeStack::new(1, 1, 1, vec![0]).unwrap();
-        for (error, expected) in [
-            (model.encode(&RgbImage::new(0, 5)).map(drop), "found one of 0x5"),
-            (model.decode(&small).map(drop), "expected codes of shape"),
-            (model.edit(&codes).set([8, 0, 0], 1).run().map(drop), "outside the 8x8x4"),
-            (model.edit(&codes).set([0, 0, 0], 5000).run().map(drop), "found 5000"),
-            (model.sample().run().map(drop), "needs a class"),
-            (
-                model.sample().class(0).adjust(|depth, filter| filter.top_p = depth as f32).run().map(drop),
-                "top-p",
-            ),
-            (model.complete(&small, |_, _| true).class(0).run().map(drop), "code stacks are"),
-            (model.explain(&codes, [0, 0, 4]).class(0).run().map(drop), "outside the 8x8x4"),
-        ] {
-            let error = error.unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_stopped_task_stops_the_work() {
-        let model = on_cpu("rqt-class");
-        let stopped = || Task::new(std::sync::Arc::new(true.into()), |_, _| ());
-        let sampled = pollster::block_on(model.sample().class(0).run_with(&mut stopped()));
-        assert!(matches!(sampled, Err(Error::Cancelled)), "{sampled:?}");
-        let codes = CodeStack::new(8, 8, 4, vec![0; 256]).unwrap();
-        let explained = pollster::block_on(model.explain(&codes, [0; 3]).class(0).run_with(&stopped()));
-        assert!(matches!(explained, Err(Error::Cancelled)), "{explained:?}");
-    }
 }

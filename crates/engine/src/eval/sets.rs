@@ -29,9 +29,9 @@ use residua_model::generate::Request;
 use residua_model::rqvae::Partial;
 use residua_model::tensors::{from_tensor, read, to_tensor};
 
-/// Inception, and the hash of its weights.
+/// Inception, which looks at pictures, and the hash of its weights.
 #[derive(Debug)]
-pub struct Judge {
+pub struct Observer {
     network: Inception,
     /// SHA-256 of its file.
     pub sha256: String,
@@ -81,7 +81,7 @@ pub struct Protocol {
     pub covariance: &'static str,
 }
 
-impl Judge {
+impl Observer {
     /// Loads the weights at `path`.
     ///
     /// # Errors

@@ -4,13 +4,14 @@ use crate::api::Model;
 use crate::models::footprint;
 use residua_core::config::Precision;
 use residua_core::error::Result;
-use residua_protocol::{Loaded, Options, Stage2Facts};
+use residua_protocol::{Loaded, Stage2Facts};
 
-/// The facts about `model`, which was loaded with `options`.
+/// The facts about `model`.
 ///
 /// # Errors
 /// A weight file cannot be read, or has no weights of its model.
-pub fn facts(options: &Options, model: &Model) -> Result<Loaded> {
+pub fn facts(model: &Model) -> Result<Loaded> {
+    let options = model.options();
     let stage1 = model.stage1();
     let (stage1_parameters, mut bytes) = footprint(&stage1.checkpoint, Precision::Stored)?;
     let (mut facts, mut licence) = (None, stage1.checkpoint.licence());

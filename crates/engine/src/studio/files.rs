@@ -159,11 +159,12 @@ fn selected(path: &Path, masking: &Masking, task: &mut Task<'_>) -> Result<Vec<b
     let [rows, columns] = masking.cells;
     let mask = framing.apply(&mask, masking.resolution).map_err(named)?;
     let cells = mask::cells(&mask, rows, columns);
-    match cells.contains(&true) {
-        true => Ok(cells),
-        false => Err(named(Error::invalid(
+    if cells.contains(&true) {
+        Ok(cells)
+    } else {
+        Err(named(Error::invalid(
             "expected a mask that is white, or transparent, over at least one cell, found none: paint a larger part",
-        ))),
+        )))
     }
 }
 

@@ -17,28 +17,26 @@ use super::pace::Pace;
 use crate::api::Model;
 use crate::explain::{explain, surprise};
 use crate::fetch::fetch;
-use crate::models::Stage2;
+use crate::models::{Stage2, watched};
 use crate::morph::{Fitting, morph};
 use crate::reconstruct::{Choice, decode, decode_partly, encode, framed};
 use crate::sample::{Sampled, request, sample};
+use residua_core::codes::CodeStack;
 use residua_core::config::Architecture;
 use residua_core::error::{Error, Result};
-use residua_core::sampling::Schedule;
 use residua_core::task::Task;
 use residua_io::image_io::Picture;
 use residua_io::image_io::animation::encode_apng;
 use residua_io::image_io::folder::{self, Found};
 use residua_io::image_io::framing::Framing;
-use residua_io::tokenizer::Tokenizer;
 use residua_kernels::device::{self, Fence};
 use residua_metrics::Usage;
 use residua_model::tensors::codes_from_tensor;
 use residua_model::{Checkpoint, RqTransformer, RqVae};
-use residua_protocol::condition::tokenizer;
-use residua_protocol::recipe::SamplingRecipe;
+use residua_protocol::condition::known_tokenizer;
 use residua_protocol::{
-    CaptionTokens, Command, Encoded, Event, JobId, Loaded, Made, Message, MorphPlan, Options, Output, Recipe,
-    SamplePlan, Surprise, View,
+    CaptionTokens, Command, Condition, Encoded, Event, JobId, Loaded, Made, Message, MorphPlan, Options,
+    Output, SamplePlan, Surprise, View,
 };
 
 /// A queued command.
@@ -93,17 +91,9 @@ pub async fn run(device: Device, queue: Receiver<Job>, sink: Sink) {
     }
 }
 
-/// The loaded models.
-struct Models {
-    options: Options,
-    model: Model,
-    /// The caption tokenizer, if the model takes captions.
-    tokenizer: Option<Tokenizer>,
-}
-
 struct Worker {
     device: Device,
-    models: Option<Models>,
+    model: Option<Model>,
     latents: Latents,
     uploaded: Uploaded,
     sampled: Latest,
@@ -113,7 +103,7 @@ struct Worker {
 impl Worker {
     fn new(device: Device) -> Self {
         let (latents, uploaded) = (Latents::default(), Uploaded::default());
-        Self { device, models: None, latents, uploaded, sampled: Latest::default(), shown: Latest::default() }
+        Self { device, model: None, latents, uploaded, sampled: Latest::default(), shown: Latest::default() }
     }
 
     /// Replaces a failed device. Its memory is lost, so this reloads the models.
@@ -123,7 +113,7 @@ impl Worker {
             Ok(Some(device)) => device,
             Err(error) => return tracing::warn!("{error}"),
         };
-        let options = self.models.take().map(|models| models.options);
+        let options = self.model.take().map(|model| model.options().clone());
         *self = Self::new(device);
         if let Some(options) = options
             && let Err(error) = self.load(options, &mut Task::unwatched()).await
@@ -164,22 +154,13 @@ impl Worker {
                 choices(self.rqvae()?, &view, place, &codes, task, found).await?;
             }
             Command::Explain { stack, condition, place, count } => {
-                let model = self.transformer()?;
-                let tokens = condition.tokens(&model.config)?;
-                let explanation = Arc::new(explain(model, &stack, &tokens, place, count).await?);
-                output(Output::Explained { place, explanation });
+                output(self.explain(&stack, &condition, place, count).await?);
             }
             Command::Surprise { stack, condition } => {
-                let model = self.transformer()?;
-                let tokens = condition.tokens(&model.config)?;
-                let (entropy, chosen) = surprise(model, &stack, &tokens, task).await?.into_iter().unzip();
-                output(Output::Surprise(Arc::new(Surprise { stack, condition, entropy, chosen })));
+                let surprise = self.surprise(stack, condition, task).await?;
+                output(Output::Surprise(Arc::new(surprise)));
             }
-            Command::CountTokens(caption) => {
-                let tokenizer = self.tokenizer()?;
-                let (tokens, unknown) = (tokenizer.length(&caption), tokenizer.unknown(&caption));
-                output(Output::Tokens(CaptionTokens { caption, tokens, unknown }));
-            }
+            Command::CountTokens(caption) => output(Output::Tokens(self.tokens(caption)?)),
             Command::Sample(plan) => self.sample(&plan, task, output).await?,
             Command::Morph(plan, path) => {
                 let bytes = self.morph(&plan, task).await?;
@@ -196,37 +177,27 @@ impl Worker {
         Ok(())
     }
 
-    fn models(&self) -> Result<&Models> {
-        loaded(self.models.as_ref())
-    }
-
     fn rqvae(&self) -> Result<&RqVae> {
-        Ok(&self.models()?.model.stage1().model)
+        Ok(&loaded(self.model.as_ref())?.stage1().model)
     }
 
     fn transformer(&self) -> Result<&RqTransformer> {
-        Ok(&self.models()?.model.stage2()?.model)
-    }
-
-    fn tokenizer(&self) -> Result<&Tokenizer> {
-        let tokenizer = self.models()?.tokenizer.as_ref();
-        tokenizer.ok_or_else(|| Error::usage("this model takes no captions"))
+        Ok(&loaded(self.model.as_ref())?.stage2()?.model)
     }
 
     /// Loads a stage 2 with its stage 1, or a stage 1 alone if the checkpoint has no stage 2.
     async fn load(&mut self, options: Options, task: &mut Task<'_>) -> Result<Loaded> {
         let model = Model::load_with(&options, &self.device, task).await?;
-        let tokenizer = fetched_tokenizer(&model, task).await.unwrap_or_else(|error| {
+        if let Err(error) = model.fetch_tokenizer(task).await {
             // Explaining and completing pictures works without a tokenizer.
             tracing::warn!("{error}");
-            None
-        });
+        }
         Fence::new(&self.device).await.wait().await?;
         for checkpoint in checkpoints(&model) {
-            checkpoint.content_unless(|| task.check())?;
+            checkpoint.content_unless(watched(checkpoint.parameters()?.len(), task))?;
         }
-        let loaded = facts(&options, &model)?;
-        self.models = Some(Models { options, model, tokenizer });
+        let loaded = facts(&model)?;
+        self.model = Some(model);
         self.latents = Latents::default();
         (self.sampled, self.shown) = (Latest::default(), Latest::default());
         Ok(loaded)
@@ -235,7 +206,7 @@ impl Worker {
     /// Encodes part of a picture of any size. Its latents are kept for [`Self::show`].
     async fn encode(&mut self, picture: &Picture, framing: Framing, task: &Task<'_>) -> Result<Encoded> {
         task.pause().await?;
-        let model = &loaded(self.models.as_ref())?.model.stage1().model;
+        let model = &loaded(self.model.as_ref())?.stage1().model;
         let original = Arc::new(framed(model, picture, framing)?);
         let quantized = model.quantizer.quantize(self.latents.get(model, &original));
         let stack = Arc::new(codes_from_tensor(quantized.codes).await?.remove(0));
@@ -250,7 +221,7 @@ impl Worker {
         output: &impl Fn(Output),
         waits: &impl Fn() -> bool,
     ) -> Result<()> {
-        let model = &loaded(self.models.as_ref())?.model.stage1().model;
+        let model = &loaded(self.model.as_ref())?.stage1().model;
         let known = self.sampled.get(&view).or_else(|| self.shown.get(&view));
         let seen = inspect::see(model, &view, known, &mut self.uploaded).await?;
         let whole = seen.picture.clone();
@@ -261,16 +232,47 @@ impl Worker {
         Ok(())
     }
 
+    async fn explain(
+        &self,
+        stack: &CodeStack,
+        condition: &Condition,
+        place: [usize; 3],
+        count: usize,
+    ) -> Result<Output> {
+        let model = self.transformer()?;
+        let tokens = condition.tokens(&model.config)?;
+        let explanation = Arc::new(explain(model, stack, &tokens, place, count).await?);
+        Ok(Output::Explained { place, explanation })
+    }
+
+    async fn surprise(
+        &self,
+        stack: Arc<CodeStack>,
+        condition: Condition,
+        task: &mut Task<'_>,
+    ) -> Result<Surprise> {
+        let model = self.transformer()?;
+        let tokens = condition.tokens(&model.config)?;
+        let (entropy, chosen) = surprise(model, &stack, &tokens, task).await?.into_iter().unzip();
+        Ok(Surprise { stack, condition, entropy, chosen })
+    }
+
+    fn tokens(&self, caption: String) -> Result<CaptionTokens> {
+        let tokenizer = known_tokenizer(&self.transformer()?.config)?;
+        let (tokens, unknown) = (tokenizer.length(&caption), tokenizer.unknown(&caption));
+        Ok(CaptionTokens { caption, tokens, unknown })
+    }
+
     async fn sample(
         &mut self,
         plan: &SamplePlan,
         task: &mut Task<'_>,
         output: &impl Fn(Output),
     ) -> Result<()> {
-        let (models, latest) = (loaded(self.models.as_ref())?, &mut self.sampled);
-        let Stage2 { model, stage1, .. } = models.model.stage2()?;
+        let (models, latest) = (loaded(self.model.as_ref())?, &mut self.sampled);
+        let Stage2 { model, stage1, .. } = models.stage2()?;
         let rqvae = &stage1.model;
-        let request = request(plan, &model.config)?;
+        let request = request(plan, plan.count, &model.config)?;
         let schedule = model.config.schedule(&plan.filters, plan.revise.as_deref(), plan.forced.as_ref());
         let (mut image, mut pace) = (plan.first, Pace::default());
         let keep = async |sampled| {
@@ -341,39 +343,12 @@ impl Worker {
     }
 }
 
-impl Models {
-    /// The recipe of one sampled picture.
-    fn recipe(&self, plan: &SamplePlan, schedule: Option<Schedule>, image: u32) -> Result<Recipe> {
-        let stage2 = self.model.stage2()?;
-        let sampling = SamplingRecipe {
-            rqtransformer: stage2.id()?,
-            condition: plan.condition.clone(),
-            seed: plan.seed,
-            image,
-            count: 1,
-            filters: plan.filters.clone(),
-            schedule,
-            device: self.model.device().into(),
-            precision: self.options.precision,
-            weights: self.options.state,
-        };
-        let made_by = if plan.forced.is_some() { "complete" } else { "sample" };
-        Ok(Recipe::new(made_by, stage2.stage1.id()?, Some(sampling)))
-    }
-}
-
-/// Fetches the caption tokenizer, if the model takes captions.
-async fn fetched_tokenizer(model: &Model, task: &mut Task<'_>) -> Result<Option<Tokenizer>> {
-    model.fetch_tokenizer(task).await?;
-    model.stage2().map_or(Ok(None), |stage2| tokenizer(&stage2.model.config))
-}
-
 /// The checkpoints of `model`.
 fn checkpoints(model: &Model) -> impl Iterator<Item = &Checkpoint> {
     let stage2 = model.stage2().ok().map(|stage2| &stage2.checkpoint);
     std::iter::once(&model.stage1().checkpoint).chain(stage2)
 }
 
-fn loaded(models: Option<&Models>) -> Result<&Models> {
-    models.ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))
+fn loaded(model: Option<&Model>) -> Result<&Model> {
+    model.ok_or_else(|| Error::usage("no model is loaded; choose one in Models"))
 }

@@ -32,13 +32,15 @@ use words::Words;
 const PAD: u32 = 0;
 
 /// Converts captions to ids; the published tokenizers match the published code exactly.
+#[derive(Clone)]
 pub struct Tokenizer {
     kind: TokenizerKind,
     scheme: Arc<Scheme>,
 }
 
-/// The published tokenizers that were loaded so far: indexing a vocabulary takes tens of milliseconds.
-static LOADED: Mutex<Vec<(TokenizerKind, Arc<Scheme>)>> = Mutex::new(Vec::new());
+/// The tokenizers that were loaded so far, each with its configuration's words: indexing a vocabulary takes up to tens
+/// of milliseconds.
+static LOADED: Mutex<Vec<(Tokenizer, Vec<String>)>> = Mutex::new(Vec::new());
 
 enum Scheme {
     CharBpe(CharBpe),
@@ -47,15 +49,16 @@ enum Scheme {
 }
 
 impl Tokenizer {
-    /// Loads and indexes the vocabulary, if this is the first tokenizer of its kind. `words` is the vocabulary of
+    /// Loads and indexes the vocabulary, if this is its first tokenizer. `words` is the vocabulary of
     /// [`TokenizerKind::Words`]; the others ignore it.
     ///
     /// # Errors
     /// [`Error::Invalid`](residua_core::error::Error::Invalid) if a vocabulary is damaged, or the page has not fetched it.
     pub fn new(kind: TokenizerKind, words: &[String]) -> Result<Self> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, scheme)) = loaded.iter().find(|(other, _)| *other == kind) {
-            return Ok(Self { kind, scheme: scheme.clone() });
+        let words = if kind == TokenizerKind::Words { words } else { &[] };
+        if let Some((known, _)) = loaded.iter().find(|(known, own)| known.kind == kind && own == words) {
+            return Ok(known.clone());
         }
         let scheme = Arc::new(match kind {
             TokenizerKind::Bpe16kHuggingface => Scheme::CharBpe(CharBpe::new(&assets::BPE_16K)?),
@@ -63,10 +66,9 @@ impl Tokenizer {
             TokenizerKind::Simple => Scheme::Clip(Clip::new()?),
             TokenizerKind::Words => Scheme::Words(Words::new(words)),
         });
-        if kind != TokenizerKind::Words {
-            loaded.push((kind, scheme.clone()));
-        }
-        Ok(Self { kind, scheme })
+        let tokenizer = Self { kind, scheme };
+        loaded.push((tokenizer.clone(), words.to_vec()));
+        Ok(tokenizer)
     }
 
     /// Which tokenizer this is.
@@ -179,11 +181,15 @@ mod tests {
 
     #[test]
     fn a_vocabulary_is_indexed_only_once() {
-        let words = ["blue"].map(String::from);
-        for (first, kind) in ALL.iter().zip(TokenizerKind::ALL) {
-            let again = Tokenizer::new(kind, &words).unwrap();
-            // The words are those of a configuration, so each model has its own.
-            assert_eq!(Arc::ptr_eq(&first.scheme, &again.scheme), kind != TokenizerKind::Words, "{kind}");
+        let [own, others] = [vec!["a", "red", "cat"], vec!["blue"]];
+        for (words, is_own) in [(own, true), (others, false)] {
+            let words: Vec<String> = words.into_iter().map(String::from).collect();
+            for (first, kind) in ALL.iter().zip(TokenizerKind::ALL) {
+                let again = Tokenizer::new(kind, &words).unwrap();
+                // The words are those of a configuration, so each model has its own.
+                let is_same = is_own || kind != TokenizerKind::Words;
+                assert_eq!(Arc::ptr_eq(&first.scheme, &again.scheme), is_same, "{kind}");
+            }
         }
     }
 

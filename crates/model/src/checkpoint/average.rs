@@ -1,7 +1,7 @@
 //! Other contents of a checkpoint besides the selected weights: a moving average, which the published trainer
 //! creates but never updates, and a discriminator.
 
-use super::open::fitted;
+use super::parameters::fitted;
 use crate::Checkpoint;
 use residua_core::config::StateKind;
 use residua_core::error::{Error, Result};
@@ -47,7 +47,7 @@ impl Checkpoint {
         else {
             return Ok(());
         };
-        let trained = fitted(WeightFile::open(path, StateKind::State)?, &self.config);
+        let trained = fitted(WeightFile::open(path, StateKind::State)?, self.parameters()?, &self.config);
         let distance = distance(&self.weights, &trained)?;
         if distance > FARTHEST {
             tracing::warn!(

@@ -29,7 +29,7 @@ pub fn convert(
 ) -> Result<()> {
     let parameters = fitting(checkpoint)?;
     let mut tensors: Vec<Described> = Vec::with_capacity(parameters.len());
-    for parameter in &parameters {
+    for parameter in parameters {
         let stored = checkpoint.weights.get(&parameter.name).expect("checked just above");
         let dtype = if parameter.shape.len() > 1 { dtype } else { Dtype::F32 };
         tensors.push((parameter.name.clone(), dtype, stored.shape.clone()));
@@ -81,7 +81,7 @@ impl AsRef<[u8]> for Elements {
 ///
 /// # Errors
 /// A tensor is missing or has the wrong shape; all such tensors are listed.
-pub fn fitting(checkpoint: &Checkpoint) -> Result<Vec<Parameter>> {
+pub fn fitting(checkpoint: &Checkpoint) -> Result<&[Parameter]> {
     let parameters = checkpoint.parameters()?;
     let misfits: Vec<String> = parameters
         .iter()

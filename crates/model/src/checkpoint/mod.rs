@@ -7,5 +7,6 @@ pub mod convert;
 mod describe;
 mod open;
 mod pair;
+mod parameters;
 
 pub use open::{Checkpoint, Stage};

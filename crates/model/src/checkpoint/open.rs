@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crate::{Loader, Parameter, RqTransformer, RqVae};
+use super::parameters::{fitted, planned};
+use crate::Parameter;
 use residua_core::config::{Config, ModelConfig, RqTransformerConfig, RqVaeConfig, StateKind};
 use residua_core::error::{Error, Result};
 use residua_core::files;
@@ -72,6 +73,8 @@ pub struct Checkpoint {
     pub(super) path: Option<PathBuf>,
     /// Keeps unpacked files until the checkpoint is closed.
     unpacked: Option<Arc<Unpacked>>,
+    /// What the model reads, once it is known.
+    pub(super) parameters: OnceLock<Vec<Parameter>>,
     /// The hash of the tensors, once it was asked for.
     pub(super) content: OnceLock<String>,
 }
@@ -159,14 +162,9 @@ impl Checkpoint {
             }
         };
         read_classes(&mut config, &files.weights)?;
-        Ok(Self {
-            name: archive.as_ref().map_or(shown, |(path, _)| path.display().to_string()),
-            weights: fitted(weights, &config),
-            config,
-            path: Some(files.weights.clone()),
-            unpacked: archive.map(|(_, unpacked)| unpacked),
-            content: OnceLock::new(),
-        })
+        let name = archive.as_ref().map_or(shown, |(path, _)| path.display().to_string());
+        let unpacked = archive.map(|(_, unpacked)| unpacked);
+        Ok(Self { path: Some(files.weights.clone()), unpacked, ..Self::new(name, config, weights) })
     }
 
     /// Opens a model in one file, with its configuration inside.
@@ -176,8 +174,15 @@ impl Checkpoint {
             Error::invalid(format!("{name}: expected a configuration in the file's metadata, found none"))
         })?;
         let config = Config::parse(name, config)?;
-        let weights = fitted(weights, &config);
-        Ok(Self { name: name.into(), config, weights, path: None, unpacked: None, content: OnceLock::new() })
+        Ok(Self::new(name.into(), config, weights))
+    }
+
+    /// The checkpoint of these weights, under the names that the model of `config` reads. If the model cannot be
+    /// built, [`Self::parameters`] says why.
+    fn new(name: String, config: Config, weights: WeightFile) -> Self {
+        let parameters = planned(&config.model).map_or_else(|_| OnceLock::new(), OnceLock::from);
+        let weights = fitted(weights, parameters.get().map_or(&[], Vec::as_slice), &config);
+        Self { name, config, weights, path: None, unpacked: None, parameters, content: OnceLock::new() }
     }
 
     /// Opens the stage 1 that this stage 2 was trained on: at `given`, else where the configuration says,
@@ -257,29 +262,6 @@ impl Checkpoint {
         let found = Stage::of(&self.config).name();
         Error::invalid(format!("{}: expected {}, found {found}", self.name, expected.name()))
     }
-
-    /// The names and shapes of all tensors that the model reads, in the model's order.
-    pub fn parameters(&self) -> Result<Vec<Parameter>> {
-        parameters(&self.config.model)
-    }
-}
-
-fn parameters(model: &ModelConfig) -> Result<Vec<Parameter>> {
-    let mut loader = Loader::plan(&residua_kernels::device::cpu());
-    match model {
-        ModelConfig::RqVae(config) => drop(RqVae::load(&mut loader, config)?),
-        ModelConfig::RqTransformer(config) => {
-            drop(RqTransformer::load(&mut loader, config, None)?);
-        }
-    }
-    loader.finish()
-}
-
-/// `weights` under the names that the model of `config` reads. If it cannot be built, its loader says why.
-pub(super) fn fitted(weights: WeightFile, config: &Config) -> WeightFile {
-    let parameters = parameters(&config.model).unwrap_or_default();
-    let wanted = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
-    weights.fitted(&wanted).renamed(config.names)
 }
 
 /// One of the two stages of a bundled model.

@@ -35,17 +35,17 @@ impl Checkpoint {
         self.content_unless(check_interrupted)
     }
 
-    /// Like [`Self::content`], but ends with the error that `stop` returns; it is called before each tensor.
+    /// Like [`Self::content`], but ends with the error that `watch` returns; it is called before each tensor.
     ///
     /// # Errors
-    /// Those of [`Self::content`], or the error from `stop`.
-    pub fn content_unless(&self, stop: impl Fn() -> Result<()>) -> Result<&str> {
+    /// Those of [`Self::content`], or the error from `watch`.
+    pub fn content_unless(&self, mut watch: impl FnMut() -> Result<()>) -> Result<&str> {
         if let Some(known) = self.content.get() {
             return Ok(known);
         }
         let mut hash = Sha256::new();
         for parameter in self.parameters()? {
-            stop()?;
+            watch()?;
             let values = self.weights.read_f16(&parameter.name)?;
             hash.update(format!("{} {};", parameter.name, values.len()));
             hash.update(bytemuck::cast_slice::<f16, u8>(&values));

@@ -11,9 +11,8 @@ use crate::app::action::Action;
 use crate::app::panels::parts::main_button;
 use crate::app::settings::Settings;
 use crate::app::state::State;
+use residua_protocol::SamplePlan;
 
-/// Largest number of pictures per run.
-const MOST_PICTURES: u32 = 1000;
 /// The largest seed that can be typed: the widget holds an f64, which is exact up to here.
 const LARGEST_TYPED_SEED: u64 = 1 << 53;
 
@@ -86,7 +85,7 @@ fn seed(ui: &mut Ui, settings: &mut Settings) {
 fn count(ui: &mut Ui, settings: &mut Settings) {
     ui.horizontal_wrapped(|ui| {
         let label = ui.label("Pictures");
-        let field = DragValue::new(&mut settings.count).range(1..=MOST_PICTURES);
+        let field = DragValue::new(&mut settings.count).range(1..=SamplePlan::MOST_PICTURES);
         ui.add(field).labelled_by(label.id);
         ui.checkbox(&mut settings.preview, "Show previews")
             .on_hover_text("Decoding the unfinished pictures takes some time.");
