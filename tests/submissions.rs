@@ -1,5 +1,6 @@
-//! How often sampling waits for a GPU, and how many kernels it launches, on any adapter. Our own kernels are counted where
-//! they are launched. Burn's own kernels and transfers pass no point of ours, so wgpu's log records count all requests.
+//! How often sampling waits for a GPU, and how many kernels it launches, on any adapter. Our own kernels are counted
+//! where they are launched. Burn's own kernels and transfers pass no point of ours, so wgpu's log records count all
+//! requests.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};

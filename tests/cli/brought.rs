@@ -248,8 +248,8 @@ fn a_run_without_a_terminal_prints_progress_lines() {
     }
 }
 
-/// The runs `v1` of an RQ-VAE and `t1` of a transformer, whose configuration names folders of this machine, and a picture
-/// `made/000.png`, decoded to `before.png`.
+/// The runs `v1` of an RQ-VAE and `t1` of a transformer, whose configuration names folders of this machine, and a
+/// picture `made/000.png`, decoded to `before.png`.
 fn with_transformer() -> Desk {
     let desk = desk();
     train(&desk, "--out v1 --steps 2");

@@ -52,8 +52,8 @@ impl Desk {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// With a folder `data` of forty pictures in two classes, some of them held out: bright at the bottom, and bright on
-    /// the right.
+    /// With a folder `data` of forty pictures in two classes, some of them held out: bright at the bottom, and bright
+    /// on the right.
     pub fn with_pictures() -> Self {
         let desk = Self::new();
         for i in 0..40 {

@@ -12,7 +12,8 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::desk::Desk;
 
-/// Shows frames whenever the studio asks for some, until `found` finds something in its state; `None` if it takes too long.
+/// Shows frames whenever the studio asks for some, until `found` finds something in its state; `None` if that takes
+/// too long.
 fn until<T>(desk: &mut Desk, patience: Duration, found: impl Fn(&State) -> Option<T>) -> Option<T> {
     let (sender, asked) = channel();
     // Fails only if the test no longer waits.
