@@ -3,73 +3,66 @@
 use super::desk::Desk;
 use super::named;
 
+/// Requests that no model or picture can fulfil, and what the program says.
+const IMPOSSIBLE: &[(&str, &str)] = &[
+    (
+        "sample --model named --class 10",
+        "class 10 does not exist: expected a number from 0 to 9 or one of: Birds, Cats & Dogs",
+    ),
+    ("sample --model named --class pigs", "class pigs does not exist"),
+    (
+        "sample --model fixtures/rqt-class --class Birds",
+        "class Birds does not exist: expected a number from 0 to 9",
+    ),
+    ("sample --model fixtures/rqt-class", "this model needs a class"),
+    ("sample --class 0", "this model needs a caption"),
+    ("sample --model fixtures/rqt-class --prompt pig", "this model needs a class"),
+    ("sample --model fixtures/rqt-unconditional --class 0", "this model is unconditional"),
+    ("sample --model fixtures/rqt-text --class 0", "this model needs a caption"),
+    ("sample --model fixtures/rqt-class --class 0 -n 0", "expected 1 to 10000 pictures, found 0"),
+    (
+        "sample --model fixtures/rqt-class --class 0 -n 4294967295",
+        "expected 1 to 10000 pictures, found 4294967295",
+    ),
+    (
+        "sample --model fixtures/rqt-class --class 0 --temperature -1",
+        "temperature: expected 0 (greedy) or more, found -1",
+    ),
+    (
+        "sample --model fixtures/rqt-class --class 0 --temperature nan",
+        "temperature: expected 0 (greedy) or more, found NaN",
+    ),
+    (
+        "sample --model fixtures/rqt-class --class 0 --temperature inf",
+        "temperature: expected 0 (greedy) or more, found inf",
+    ),
+    ("sample --model fixtures/rqt-class --class 0 --top-p 1.01", "top-p: expected 0 (off) to 1, found 1.01"),
+    ("sample --model fixtures/rqt-class --class 0 --top-p -0.1", "top-p: expected 0 (off) to 1, found -0.1"),
+    ("sample --model fixtures/rqt-class --class 0 --top-p NaN", "top-p: expected 0 (off) to 1, found NaN"),
+    (
+        "sample --model fixtures/rqt-class --class 0 --top-k 1,2,3",
+        "top-k: expected one value, or 4 for the 4 depths, found 3",
+    ),
+    (
+        "sample --model fixtures/rqt-class --class 0 --temperature 1,1",
+        "temperature: expected one value, or 4",
+    ),
+    ("sample --model fixtures/rqt-class --class 0 --top-p 1,1,1,1,1", "top-p: expected one value, or 4"),
+    ("complete samples/red-cat.png --rows 9", "--rows: the stack has 8 rows, found 9"),
+    ("explain samples/red-cat.png --row 8 --col 0", "row 8, column 0, depth 0 is outside the 8x8x4"),
+    ("explain samples/red-cat.png --row 0 --col 8", "row 0, column 8, depth 0 is outside"),
+    ("explain samples/red-cat.png --row 0 --col 0 --depth 4", "depth 4 is outside"),
+    ("sample --model fixtures/rqt-token-embedding --class 0", "give one (rqvae)"),
+    ("bench --preset none", "preset none does not exist; choose one of ffhq-355m"),
+    ("bench --preset tiny --runs 0", "expected at least one run"),
+    ("bench --preset tiny --batch 0", "batches of 1 to 1024"),
+];
+
 #[test]
 fn impossible_requests_are_rejected() {
     let desk = Desk::new();
     named::write(&desk.path("named"));
-    let lines = [
-        (
-            "sample --model named --class 10",
-            "class 10 does not exist: expected a number from 0 to 9 or one of: Birds, Cats & Dogs",
-        ),
-        ("sample --model named --class pigs", "class pigs does not exist"),
-        (
-            "sample --model fixtures/rqt-class --class Birds",
-            "class Birds does not exist: expected a number from 0 to 9",
-        ),
-        ("sample --model fixtures/rqt-class", "this model needs a class"),
-        ("sample --class 0", "this model needs a caption"),
-        ("sample --model fixtures/rqt-class --prompt pig", "this model needs a class"),
-        ("sample --model fixtures/rqt-unconditional --class 0", "this model is unconditional"),
-        ("sample --model fixtures/rqt-text --class 0", "this model needs a caption"),
-        ("sample --model fixtures/rqt-class --class 0 -n 0", "expected 1 to 10000 pictures, found 0"),
-        (
-            "sample --model fixtures/rqt-class --class 0 -n 4294967295",
-            "expected 1 to 10000 pictures, found 4294967295",
-        ),
-        (
-            "sample --model fixtures/rqt-class --class 0 --temperature -1",
-            "temperature: expected 0 (greedy) or more, found -1",
-        ),
-        (
-            "sample --model fixtures/rqt-class --class 0 --temperature nan",
-            "temperature: expected 0 (greedy) or more, found NaN",
-        ),
-        (
-            "sample --model fixtures/rqt-class --class 0 --temperature inf",
-            "temperature: expected 0 (greedy) or more, found inf",
-        ),
-        (
-            "sample --model fixtures/rqt-class --class 0 --top-p 1.01",
-            "top-p: expected 0 (off) to 1, found 1.01",
-        ),
-        (
-            "sample --model fixtures/rqt-class --class 0 --top-p -0.1",
-            "top-p: expected 0 (off) to 1, found -0.1",
-        ),
-        (
-            "sample --model fixtures/rqt-class --class 0 --top-p NaN",
-            "top-p: expected 0 (off) to 1, found NaN",
-        ),
-        (
-            "sample --model fixtures/rqt-class --class 0 --top-k 1,2,3",
-            "top-k: expected one value, or 4 for the 4 depths, found 3",
-        ),
-        (
-            "sample --model fixtures/rqt-class --class 0 --temperature 1,1",
-            "temperature: expected one value, or 4",
-        ),
-        ("sample --model fixtures/rqt-class --class 0 --top-p 1,1,1,1,1", "top-p: expected one value, or 4"),
-        ("complete samples/red-cat.png --rows 9", "--rows: the stack has 8 rows, found 9"),
-        ("explain samples/red-cat.png --row 8 --col 0", "row 8, column 0, depth 0 is outside the 8x8x4"),
-        ("explain samples/red-cat.png --row 0 --col 8", "row 0, column 8, depth 0 is outside"),
-        ("explain samples/red-cat.png --row 0 --col 0 --depth 4", "depth 4 is outside"),
-        ("sample --model fixtures/rqt-token-embedding --class 0", "name its RQ-VAE, too"),
-        ("bench --preset none", "preset none does not exist; choose one of ffhq-355m"),
-        ("bench --preset tiny --runs 0", "expected at least one run"),
-        ("bench --preset tiny --batch 0", "batches of 1 to 1024"),
-    ];
-    for (line, message) in lines {
+    for (line, message) in IMPOSSIBLE {
         desk.refuses(line, 2, message);
     }
 }
@@ -126,6 +119,83 @@ fn negative_numbers_are_refused_as_numbers() {
     desk.refuses("sample --model fixtures/rqt-class --class 0 --temperature -1", 2, "found -1");
 }
 
+/// Command lines with an option that would have no effect.
+const WITHOUT_EFFECT: &[&str] = &[
+    // An option's requirements are checked even if it conflicts with another option.
+    "sample --class 2 --clip /nofile --keep 1",
+    "sample --class 2 --clip /nofile",
+    "sample --prompt cat --classifier /nofile",
+    "sample --class 2 --classifier /nofile --keep 1",
+    "sample --prompt cat --clip /nofile --acceptance 0.5",
+    "sample --from a.png --keep 1",
+    "sample --from a.png --acceptance 0.5",
+    "sample --model fixtures/rqt-unconditional --keep 1 --acceptance 0.5",
+    "sample --class 2 --captions captions.txt",
+    "sample --prompt cat --captions captions.txt",
+    "sample --from a.png --captions captions.txt",
+    "sample --bulk --captions captions.txt --force",
+    "sample --bulk --acceptance 0.5",
+    "sample --part 0/2",
+    "sample --part 0/2 --class 2",
+    "eval samples --data data --inception w.pth --out kept --clip w.pth --acceptance 0.1",
+    "train rqvae c.yaml --data . --resume --reinitialize quantizer",
+    "train rqtransformer c.yaml --data . --rqvae fixtures/rqvae-shared --variations 3",
+    // These commands do not load the transformer.
+    "encode samples/red-cat.png --precision q8",
+    "decode samples/red-cat.png --half",
+    "reconstruct samples/red-cat.png --precision f16",
+    "eval reconstruction --data . --half",
+    "eval rfid --data . --inception w.pth --half",
+    // The model takes no captions, or neither class nor caption.
+    "sample --bulk --captions captions.txt --model fixtures/rqt-class",
+    "eval samples --data data --inception w.pth --out kept --captions captions.txt --model fixtures/rqt-class",
+    "eval samples --data data --inception w.pth --out kept --clip w.pth --model fixtures/rqt-class",
+    "eval likelihood --data data --model fixtures/rqt-unconditional --unlabelled",
+    // A setting has several values only in one sweep.
+    "eval samples --data data --inception w.pth --out kept --sweep top-k=5 --sweep top-k=7",
+    "eval samples --data data --inception w.pth --out kept --sweep top-k=5 --top-k 3",
+    "eval fid --data a.npz --inception w.pth --batch 4",
+    "eval clip --data data --clip w.pt --sums a.sums",
+    "eval reconstruction --data data --force",
+    "eval samples --data data --inception w.pth --out kept --classifier w.pth --acceptance 0.5 --part 0/2",
+    "verify fixtures/rqvae-shared --rqvae nowhere",
+    "verify fixtures/tokenizers --rqvae nowhere",
+    "encode samples/red-cat.png --out - --force",
+    "morph samples/red-cat.png samples/green-cat.png --seed 3",
+    "morph samples/red-cat.png samples/green-cat.png --half",
+    "morph samples/red-cat.png samples/green-cat.png --precision q8",
+    // Only one of these can be the model.
+    "encode samples/red-cat.png --model characters-128 --rqvae characters-128",
+    "reconstruct samples/red-cat.png --model characters-128 --rqvae characters-128",
+    "encode samples/red-cat.png --seed 3",
+    "encode samples/red-cat.png --seed 3 --temperature 0",
+    "encode samples/red-cat.png --device cpu --gpu-kernels off",
+    "verify fixtures/rqvae-shared --device cpu --gpu-kernels on",
+    "eval fid --data . --inception w.pth --samples . --seed 1",
+    "eval fid --data . --inception w.pth --samples . --rqvae fixtures/rqvae-shared",
+    "eval fid --data . --inception w.pth --samples . --precision q8",
+    "eval fid --data . --inception w.pth --samples . --draft 2",
+    "eval fid --data . --inception w.pth --samples . --revise-top-k 2",
+    "eval fid --data a.npz --inception w.pth --samples . --split held-out",
+    "eval fid --data a.npz --inception w.pth --samples . --limit 3",
+    "eval fid --data a.npz --inception w.pth --samples . --resolution 64",
+    "bench --list --preset tiny",
+    "bench --list --runs 1",
+    "bench --studio --preset tiny --device auto",
+    "bench --train --preset tiny",
+    "bench --train --batch 1,2",
+    "bench --kernels --batch 2",
+    "bench --drafting --compare",
+    "bench --drafting --train",
+    "bench --brush --preset tiny",
+    "bench --brush --studio",
+    "bench --plan --device gpu",
+    "bench --plan --runs 1",
+    "bench --model characters-128-ar",
+    "--json studio",
+    "studio --force",
+];
+
 /// An option without effect is an error, in any combination with others.
 #[test]
 fn options_without_effect_are_rejected() {
@@ -134,81 +204,7 @@ fn options_without_effect_are_rejected() {
     ["red-cat.png", "green-cat.png"]
         .iter()
         .for_each(|name| desk.copy(&format!("samples/{name}"), &format!("data/{name}")));
-    for line in [
-        // An option's requirements are checked even if it conflicts with another option.
-        "sample --class 2 --clip /nofile --keep 1",
-        "sample --class 2 --clip /nofile",
-        "sample --prompt cat --classifier /nofile",
-        "sample --class 2 --classifier /nofile --keep 1",
-        "sample --prompt cat --clip /nofile --acceptance 0.5",
-        "sample --from a.png --keep 1",
-        "sample --from a.png --acceptance 0.5",
-        "sample --model fixtures/rqt-unconditional --keep 1 --acceptance 0.5",
-        "sample --class 2 --captions captions.txt",
-        "sample --prompt cat --captions captions.txt",
-        "sample --from a.png --captions captions.txt",
-        "sample --bulk --captions captions.txt --force",
-        "sample --bulk --acceptance 0.5",
-        "sample --part 0/2",
-        "sample --part 0/2 --class 2",
-        "eval samples --data data --inception w.pth --out kept --clip w.pth --acceptance 0.1",
-        "train rqvae c.yaml --data . --resume --reinitialize quantizer",
-        "train rqtransformer c.yaml --data . --rqvae fixtures/rqvae-shared --variations 3",
-        // These commands do not load the transformer.
-        "encode samples/red-cat.png --precision q8",
-        "decode samples/red-cat.png --half",
-        "reconstruct samples/red-cat.png --precision f16",
-        "eval reconstruction --data . --half",
-        "eval rfid --data . --inception w.pth --half",
-        // The model takes no captions, or neither class nor caption.
-        "sample --bulk --captions captions.txt --model fixtures/rqt-class",
-        "eval samples --data data --inception w.pth --out kept --captions captions.txt --model fixtures/rqt-class",
-        "eval samples --data data --inception w.pth --out kept --clip w.pth --model fixtures/rqt-class",
-        "eval likelihood --data data --model fixtures/rqt-unconditional --unlabelled",
-        // A setting has several values only in one sweep.
-        "eval samples --data data --inception w.pth --out kept --sweep top-k=5 --sweep top-k=7",
-        "eval samples --data data --inception w.pth --out kept --sweep top-k=5 --top-k 3",
-        "eval fid --data a.npz --inception w.pth --batch 4",
-        "eval clip --data data --clip w.pt --sums a.sums",
-        "eval reconstruction --data data --force",
-        "eval samples --data data --inception w.pth --out kept --classifier w.pth --acceptance 0.5 --part 0/2",
-        "verify fixtures/rqvae-shared --rqvae nowhere",
-        "verify fixtures/tokenizers --rqvae nowhere",
-        "encode samples/red-cat.png --out - --force",
-        "morph samples/red-cat.png samples/green-cat.png --seed 3",
-        "morph samples/red-cat.png samples/green-cat.png --half",
-        "morph samples/red-cat.png samples/green-cat.png --precision q8",
-        // Only one of these can be the model.
-        "encode samples/red-cat.png --model characters-128 --rqvae characters-128",
-        "reconstruct samples/red-cat.png --model characters-128 --rqvae characters-128",
-        "encode samples/red-cat.png --seed 3",
-        "encode samples/red-cat.png --seed 3 --temperature 0",
-        "encode samples/red-cat.png --device cpu --gpu-kernels off",
-        "verify fixtures/rqvae-shared --device cpu --gpu-kernels on",
-        "eval fid --data . --inception w.pth --samples . --seed 1",
-        "eval fid --data . --inception w.pth --samples . --rqvae fixtures/rqvae-shared",
-        "eval fid --data . --inception w.pth --samples . --precision q8",
-        "eval fid --data . --inception w.pth --samples . --draft 2",
-        "eval fid --data . --inception w.pth --samples . --revise-top-k 2",
-        "eval fid --data a.npz --inception w.pth --samples . --split held-out",
-        "eval fid --data a.npz --inception w.pth --samples . --limit 3",
-        "eval fid --data a.npz --inception w.pth --samples . --resolution 64",
-        "bench --list --preset tiny",
-        "bench --list --runs 1",
-        "bench --studio --preset tiny --device auto",
-        "bench --train --preset tiny",
-        "bench --train --batch 1,2",
-        "bench --kernels --batch 2",
-        "bench --drafting --compare",
-        "bench --drafting --train",
-        "bench --brush --preset tiny",
-        "bench --brush --studio",
-        "bench --plan --device gpu",
-        "bench --plan --runs 1",
-        "bench --model characters-128-ar",
-        "--json studio",
-        "studio --force",
-    ] {
+    for line in WITHOUT_EFFECT {
         let run = desk.run(line);
         assert_eq!(run.code, Some(2), "{line}: {run:?}");
         assert_eq!(run.stdout, "", "{line}");

@@ -248,34 +248,36 @@ fn a_run_without_a_terminal_prints_progress_lines() {
     }
 }
 
-/// A transformer run keeps a copy of its RQ-VAE, even if the RQ-VAE's run changes or both are moved.
-#[test]
-fn a_transformer_run_keeps_its_rqvae() {
+/// The runs `v1` of an RQ-VAE and `t1` of a transformer, whose configuration names folders of this machine, and a
+/// picture `made/000.png`, decoded to `before.png`.
+fn with_transformer() -> Desk {
     let desk = desk();
     train(&desk, "--out v1 --steps 2");
     let root = desk.path("data").display().to_string();
     let placed = STAGE2.replace("dataset: {", &format!("dataset: {{root: {root}, "));
     desk.write("stage2.yaml", format!("{placed}result_path: {root}\n"));
     desk.does("train rqtransformer stage2.yaml --data data --rqvae v1 --out t1 --steps 2 --sheet-every 100");
-    let likelihood = |place: &str| {
-        desk.json(&format!("eval likelihood --data {place}data --model {place}t1"))["nats_per_code"].clone()
-    };
-    let before = likelihood("");
     desk.does("sample --model t1 --class cat --out made");
-    // An archive of the run is the run.
-    let packed = std::fs::File::create(desk.path("t1.tar.gz")).unwrap();
-    let mut archive = tar::Builder::new(GzEncoder::new(packed, Compression::fast()));
-    archive.append_dir_all("t1", desk.path("t1")).unwrap();
-    archive.into_inner().unwrap().finish().unwrap();
-    desk.does("sample --model t1.tar.gz --class cat --out packed");
-    assert_eq!(desk.pixels("packed/000.png"), desk.pixels("made/000.png"));
     desk.does("decode made/000.png --out before.png");
+    desk
+}
+
+/// How unlikely the codes of `data` are to the run `t1`, both in the folder `place`.
+fn likelihood(desk: &Desk, place: &str) -> Value {
+    desk.json(&format!("eval likelihood --data {place}data --model {place}t1"))["nats_per_code"].clone()
+}
+
+/// A transformer run keeps a copy of its RQ-VAE, even if the RQ-VAE's run changes.
+#[test]
+fn a_transformer_run_keeps_its_rqvae() {
+    let desk = with_transformer();
+    let before = likelihood(&desk, "");
     desk.does("reconstruct data/cat/p000.png --model v1 --out seen");
     desk.does("convert v1 converted.safetensors");
 
     // Resume the first run until its earlier checkpoint is gone.
     train(&desk, "--out v1 --steps 8 --save-every 2 --resume");
-    assert_eq!(likelihood(""), before);
+    assert_eq!(likelihood(&desk, ""), before);
     let resumed = "train rqtransformer stage2.yaml --data data --out t1 --steps 3 --sheet-every 100 --resume";
     desk.refuses(
         &format!("{resumed} --rqvae v1"),
@@ -292,14 +294,26 @@ fn a_transformer_run_keeps_its_rqvae() {
     // A different RQ-VAE is used on request, with a warning.
     desk.does("sample --model t1 --rqvae v1 --class cat --out other")
         .warns("was trained on the codes of another RQ-VAE");
+}
 
-    // Everything moves: no file contains an absolute path.
+/// No file of a run contains an absolute path.
+#[test]
+fn a_transformer_run_can_be_packed_and_moved() {
+    let desk = with_transformer();
+    // An archive of the run is the run.
+    let packed = std::fs::File::create(desk.path("t1.tar.gz")).unwrap();
+    let mut archive = tar::Builder::new(GzEncoder::new(packed, Compression::fast()));
+    archive.append_dir_all("t1", desk.path("t1")).unwrap();
+    archive.into_inner().unwrap().finish().unwrap();
+    desk.does("sample --model t1.tar.gz --class cat --out packed");
+    assert_eq!(desk.pixels("packed/000.png"), desk.pixels("made/000.png"));
+
     std::fs::create_dir(desk.path("elsewhere")).unwrap();
     for name in ["data", "t1", "made"] {
         std::fs::rename(desk.path(name), desk.path("elsewhere").join(name)).unwrap();
     }
     std::fs::remove_dir_all(desk.path("v1")).unwrap();
-    assert!(likelihood("elsewhere/").is_number());
+    assert!(likelihood(&desk, "elsewhere/").is_number());
     desk.does("decode elsewhere/made/000.png --out moved.png");
     assert_eq!(desk.pixels("before.png"), desk.pixels("moved.png"));
     let machine = desk.path("").display().to_string();

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use image::RgbImage;
 use residua_core::codes::CodeStack;
+use residua_io::image_io::Picture;
 use residua_io::image_io::png_text::Provenance;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -49,6 +50,21 @@ impl Desk {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// With a folder `data` of forty pictures in two classes, some of them held out: bright at the bottom, and bright
+    /// on the right.
+    pub fn with_pictures() -> Self {
+        let desk = Self::new();
+        for i in 0..40 {
+            let (class, along) = [("rows", 16), ("columns", 1)][i % 2];
+            let values = (0..3 * 256).map(|j| (j / along % 16) as f32 / 16.0 * (1.0 + i as f32 / 40.0) - 1.0);
+            let path = desk.path(&format!("data/{class}/{i}.png"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let picture = Picture::new(16, 16, values.collect()).unwrap();
+            picture.save_png(&path, &Provenance::default()).unwrap();
+        }
+        desk
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -84,8 +100,7 @@ impl Desk {
 
     /// The result of a command that must succeed and print exactly one JSON document to stdout.
     pub fn json(&self, line: &str) -> Value {
-        let run = self.does(&format!("--json {line}"));
-        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{line}: {error}: {run:?}"))
+        self.does(&format!("--json {line}")).json()
     }
 
     /// Runs a command that must fail with `code` and one line that contains `message`, and leave no files
@@ -140,6 +155,11 @@ impl Run {
         assert!(matches!(lines[..], [only] if only.contains(message)), "{line}: no {message:?}: {self:?}");
         assert!(others.iter().all(|line| line.trim_start().starts_with("WARN ")), "{line}: {self:?}");
         assert_eq!(self.stdout, "", "{line}");
+    }
+
+    /// The JSON document that the run printed, and nothing else.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// Asserts that a warning contains `message`.

@@ -44,7 +44,7 @@ fn two_runs_into_one_folder_keep_each_others_images() {
     let mut seen = BTreeSet::new();
     for run in runs {
         assert_eq!(run.code, Some(0), "{run:?}");
-        let result = serde_json::from_str(&run.stdout).unwrap();
+        let result = run.json();
         for (file, stack) in files(&result).iter().zip(stacks(&result)) {
             assert_eq!(desk.codes(file), stack, "{file}");
             assert!(seen.insert(file.clone()), "{file}");

@@ -35,8 +35,7 @@ pub fn does(desk: &Desk, count: usize, line: &str) -> Run {
 
 /// The result of `line` on `count` ranks, which print exactly one JSON document.
 pub fn json(desk: &Desk, count: usize, line: &str) -> Value {
-    let run = does(desk, count, &format!("--json {line}"));
-    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{line}: {error}: {run:?}"))
+    does(desk, count, &format!("--json {line}")).json()
 }
 
 /// The lines in which the program says why it failed.

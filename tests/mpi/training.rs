@@ -1,7 +1,5 @@
 //! Training on several ranks takes the steps of one process.
 
-use residua_io::image_io::Picture;
-use residua_io::image_io::png_text::Provenance;
 use serde_json::Value;
 
 use super::desk::Desk;
@@ -58,17 +56,9 @@ loss: {type: soft_target_cross_entropy, temp: 0.5, stochastic_codes: true}
 /// A small LPIPS network.
 const LPIPS: &str = "--lpips fixtures/lpips/vgg16.pth --lpips fixtures/lpips/lin.pth";
 
-/// Forty pictures in two classes, some of them held out, and configurations of both stages.
+/// Two classes of pictures, and configurations of both stages.
 pub fn desk() -> Desk {
-    let desk = Desk::new();
-    for i in 0..40 {
-        let (class, along) = [("rows", 16), ("columns", 1)][i % 2];
-        let values = (0..3 * 256).map(|j| (j / along % 16) as f32 / 16.0 * (1.0 + i as f32 / 40.0) - 1.0);
-        let path = desk.path(&format!("data/{class}/{i}.png"));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let picture = Picture::new(16, 16, values.collect()).unwrap();
-        picture.save_png(&path, &Provenance::default()).unwrap();
-    }
+    let desk = Desk::with_pictures();
     desk.write("stage1.yaml", STAGE1);
     desk.write("stage2.yaml", STAGE2);
     desk

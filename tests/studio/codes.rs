@@ -33,23 +33,14 @@ fn picture(desk: &Desk) -> Arc<Picture> {
     seen.picture.clone()
 }
 
-fn click(desk: &mut Desk, name: &str) {
-    desk.harness.get_by_label(name).click();
-    desk.settle();
-}
-
 fn press(desk: &mut Desk, modifiers: Modifiers, key: Key) {
     desk.harness.key_press_modifiers(modifiers, key);
     desk.settle();
 }
 
-fn center(desk: &Desk, [row, col]: [usize; 2]) -> Pos2 {
-    desk.harness.get_by_label(&format!("row {row}, column {col}")).rect().center()
-}
-
 /// Presses on the first cell, moves over the others and releases on the last.
 fn draw(desk: &mut Desk, cells: &[[usize; 2]], modifiers: Modifiers) {
-    let points: Vec<Pos2> = cells.iter().map(|&cell| center(desk, cell)).collect();
+    let points: Vec<Pos2> = cells.iter().map(|&cell| desk.center(cell)).collect();
     let (first, last) = (points[0], points[points.len() - 1]);
     let button =
         |pos, pressed| Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers };
@@ -97,14 +88,14 @@ fn near_and_far(before: &Picture, after: &Picture, cell: [usize; 2]) -> [f64; 2]
 fn changing_a_code_changes_the_image_around_its_cell() {
     let mut desk = large();
     let (opened, before) = (document(&desk).stack().clone(), picture(&desk));
-    click(&mut desk, "row 3, column 4");
+    desk.click("row 3, column 4");
     assert_eq!(document(&desk).pinned, Some([3, 4]));
     for depth in 0..4 {
         let code = opened.at(3, 4, depth).unwrap();
-        click(&mut desk, &format!("depth {}: code {code}", depth + 1));
+        desk.click(&format!("depth {}: code {code}", depth + 1));
         assert_eq!(document(&desk).depth, depth);
         let (code, name) = neighbour(&desk);
-        click(&mut desk, &name);
+        desk.click(&name);
         assert_eq!(document(&desk).stack().at(3, 4, depth).unwrap(), code);
         assert_eq!(opened.diff(document(&desk).stack()).unwrap(), [(3, 4, depth)]);
         let after = picture(&desk);
@@ -116,7 +107,7 @@ fn changing_a_code_changes_the_image_around_its_cell() {
         assert_eq!(picture(&desk), before, "undo restores the same pixels");
         press(&mut desk, Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
         assert_eq!(picture(&desk), after, "redo restores the same pixels");
-        click(&mut desk, "Undo");
+        desk.click("Undo");
         assert_eq!(document(&desk).stack(), &opened);
     }
 }
@@ -133,7 +124,7 @@ fn type_code(desk: &mut Desk, typed: &str) {
 #[test]
 fn a_code_is_set_by_number() {
     let mut desk = large();
-    click(&mut desk, "row 0, column 7");
+    desk.click("row 0, column 7");
     for (typed, taken) in [("17", 17), ("99999", 1023), ("-5", 0)] {
         type_code(&mut desk, typed);
         press(&mut desk, Modifiers::NONE, Key::Enter);
@@ -146,7 +137,7 @@ fn a_code_is_set_by_number() {
 #[test]
 fn a_half_typed_number_counts_at_its_own_depth() {
     let mut desk = large();
-    click(&mut desk, "row 4, column 4");
+    desk.click("row 4, column 4");
     let code = document(&desk).stack().at(4, 4, 2).unwrap();
     type_code(&mut desk, &code.to_string());
     press(&mut desk, Modifiers::NONE, Key::Enter);
@@ -164,7 +155,7 @@ fn a_half_typed_number_counts_at_its_own_depth() {
 #[test]
 fn dragging_a_number_is_one_edit() {
     let mut desk = large();
-    click(&mut desk, "row 0, column 7");
+    desk.click("row 0, column 7");
     let code = document(&desk).stack().at(0, 7, 3).unwrap();
     let from = desk.harness.get_by_role_and_label(Role::SpinButton, "Code").rect().center();
     desk.harness.drag_at(from);
@@ -176,24 +167,24 @@ fn dragging_a_number_is_one_edit() {
     desk.harness.drop_at(from + Vec2::new(120.0, 0.0));
     desk.settle();
     assert!(document(&desk).stack().at(0, 7, 3).unwrap() > code);
-    click(&mut desk, "Undo");
+    desk.click("Undo");
     assert_eq!(document(&desk).stack(), document(&desk).opened());
 }
 
 #[test]
 fn the_transformer_suggests_codes() {
     let mut desk = large();
-    click(&mut desk, "row 2, column 2");
+    desk.click("row 2, column 2");
     let explained = state(&desk).found.explained.as_ref().expect("a cell is pinned").1.clone();
     let other = explained.suggestions.iter().find(|other| other.code != explained.chosen.code).unwrap();
-    click(&mut desk, &format!("use code {} ({:.1} %)", other.code, other.probability * 100.0));
+    desk.click(&format!("use code {} ({:.1} %)", other.code, other.probability * 100.0));
     assert_eq!(document(&desk).stack().at(2, 2, 3).unwrap(), other.code);
 }
 
 #[test]
 fn all_offered_codes_have_previews() {
     let mut desk = large();
-    click(&mut desk, "row 3, column 4");
+    desk.click("row 3, column 4");
     // Several moves in a row request more than is answered.
     for key in [Key::ArrowDown, Key::ArrowLeft, Key::ArrowUp, Key::ArrowUp] {
         desk.harness.key_press(key);
@@ -213,11 +204,11 @@ fn all_offered_codes_have_previews() {
 #[test]
 fn a_choice_is_previewed_in_the_image() {
     let mut desk = large();
-    click(&mut desk, "row 3, column 4");
+    desk.click("row 3, column 4");
     let before = picture(&desk);
     let (code, name) = neighbour(&desk);
     let choice = state(&desk).found.choices.get(code).unwrap().clone();
-    click(&mut desk, &name);
+    desk.click(&name);
     let after = picture(&desk);
     // 3x3 cells of 16x16 pixels, from row 2 and column 3.
     assert_eq!(*choice.picture, after.crop(48, 32, 48, 48).unwrap());
@@ -231,7 +222,7 @@ fn a_choice_is_previewed_in_the_image() {
 #[test]
 fn the_pointer_over_a_choice_shows_its_change() {
     let mut desk = large();
-    click(&mut desk, "row 3, column 4");
+    desk.click("row 3, column 4");
     let before = picture(&desk);
     let (code, name) = neighbour(&desk);
     let choice = state(&desk).found.choices.get(code).unwrap().clone();
@@ -241,7 +232,7 @@ fn the_pointer_over_a_choice_shows_its_change() {
     desk.harness.get_by_label("the change");
     desk.harness.get_by_label_contains(&format!("the change, amplified {} times", choice.amplified));
     desk.harness.get_by_label_contains(&format!("pixels change by {:.1} of 255", choice.effect));
-    click(&mut desk, &name);
+    desk.click(&name);
     let after = picture(&desk);
     let differences = before.data().iter().zip(after.data()).map(|(before, after)| after - before);
     let amplified = differences.map(|change| choice.amplified * change).collect();
@@ -253,9 +244,9 @@ fn the_pointer_over_a_choice_shows_its_change() {
 #[test]
 fn choices_are_ordered_by_likelihood_or_by_effect() {
     let mut desk = large();
-    click(&mut desk, "row 3, column 4");
+    desk.click("row 3, column 4");
     let code = document(&desk).stack().at(3, 4, 0).unwrap();
-    click(&mut desk, &format!("depth 1: code {code}"));
+    desk.click(&format!("depth 1: code {code}"));
     let near = state(&desk).found.neighbours.clone().unwrap();
     let near = near.nearest.iter().map(|&(code, far)| (format!("use code {code} (neighbour)"), code, -far));
     let likely = state(&desk).found.explained.as_ref().unwrap().1.suggestions.clone();
@@ -270,10 +261,10 @@ fn choices_are_ordered_by_likelihood_or_by_effect() {
         placed.into_iter().map(|(_, code)| code).collect()
     };
     for mut list in [near.collect::<Vec<_>>(), likely.collect()] {
-        click(&mut desk, "Likeliest first");
+        desk.click("Likeliest first");
         list.sort_by(|a, b| b.2.total_cmp(&a.2));
         assert_eq!(read(&desk, &list), list.iter().map(|(_, code, _)| *code).collect::<Vec<_>>());
-        click(&mut desk, "Largest change first");
+        desk.click("Largest change first");
         let effect = |code: u32| state(&desk).found.choices.get(code).unwrap().effect;
         let effects: Vec<f32> = read(&desk, &list).into_iter().map(effect).collect();
         assert!(effects.windows(2).all(|pair| pair[0] >= pair[1]), "{effects:?}");
@@ -284,40 +275,40 @@ fn choices_are_ordered_by_likelihood_or_by_effect() {
 fn only_brushed_cells_are_resampled() {
     let mut desk = large();
     let (opened, before) = (document(&desk).stack().clone(), picture(&desk));
-    click(&mut desk, "Brush");
+    desk.click("Brush");
     draw(&mut desk, &[[5, 1], [5, 4], [6, 4]], Modifiers::NONE);
     let brushed = [[5, 1], [5, 2], [5, 3], [5, 4], [6, 4]];
     assert_eq!(desk.selected(), brushed);
     draw(&mut desk, &[[5, 1], [5, 2]], Modifiers::SHIFT);
     assert_eq!(desk.selected(), brushed[2..]);
-    click(&mut desk, "row 0, column 0");
+    desk.click("row 0, column 0");
     assert_eq!(desk.selected()[0], [0, 0], "a click is a short stroke");
-    click(&mut desk, "Resample selected");
+    desk.click("Resample selected");
     let cells = changed(&opened, document(&desk).stack());
     assert!(!cells.is_empty() && cells.iter().all(|cell| desk.selected().contains(cell)), "{cells:?}");
     assert_ne!(picture(&desk), before);
     assert!(document(&desk).pinned.is_none(), "the brush does not pin a cell");
-    click(&mut desk, "Undo");
+    desk.click("Undo");
     assert_eq!((document(&desk).stack(), &*picture(&desk)), (&opened, &*before));
 }
 
 #[test]
 fn cells_are_swapped_with_another_stack() {
     let mut desk = large();
-    click(&mut desk, "row 1, column 1");
+    desk.click("row 1, column 1");
     let (code, name) = neighbour(&desk);
-    click(&mut desk, &name);
-    click(&mut desk, "row 6, column 6");
+    desk.click(&name);
+    desk.click("row 6, column 6");
     let (_, name) = neighbour(&desk);
-    click(&mut desk, &name);
+    desk.click(&name);
     desk.harness.state_mut().state.keep();
     press(&mut desk, Modifiers::COMMAND, Key::Z);
     press(&mut desk, Modifiers::COMMAND, Key::Z);
-    click(&mut desk, "Rectangle");
+    desk.click("Rectangle");
     draw(&mut desk, &[[2, 3], [0, 1]], Modifiers::NONE);
     assert_eq!(desk.selected().len(), 9);
-    click(&mut desk, "Swap from");
-    click(&mut desk, "1: blue-beard.png");
+    desk.click("Swap from");
+    desk.click("1: blue-beard.png");
     assert_eq!(changed(document(&desk).opened(), document(&desk).stack()), [[1, 1]]);
     assert_eq!(document(&desk).stack().at(1, 1, 3).unwrap(), code);
 }
@@ -326,22 +317,22 @@ fn cells_are_swapped_with_another_stack() {
 fn depth_limits_are_set_and_reverted() {
     let mut desk = large();
     let before = picture(&desk);
-    click(&mut desk, "Rectangle");
+    desk.click("Rectangle");
     draw(&mut desk, &[[1, 1], [2, 2]], Modifiers::NONE);
-    click(&mut desk, "Invert selection");
+    desk.click("Invert selection");
     assert_eq!(desk.selected().len(), 60);
-    click(&mut desk, "Select none");
+    desk.click("Select none");
     assert!(desk.harness.get_by_label("Limit selected").accesskit_node().is_disabled());
     draw(&mut desk, &[[1, 1], [2, 2]], Modifiers::NONE);
     desk.harness.get_by_role_and_label(Role::Slider, "Depth limit").set_value_accesskit(1.0);
     desk.settle();
-    click(&mut desk, "Limit selected");
+    desk.click("Limit selected");
     let limited = document(&desk).edit().limits.iter().filter(|limit| **limit == 1).count();
     assert_eq!((limited, document(&desk).stack()), (4, document(&desk).opened()));
     let [near, far] = near_and_far(&before, &picture(&desk), [1, 1]);
     assert!(near > 20.0 * far, "{near} near the cells, {far} away from them");
-    click(&mut desk, "Select all");
-    click(&mut desk, "Revert to opened");
+    desk.click("Select all");
+    desk.click("Revert to opened");
     assert_eq!(picture(&desk), before);
     assert!(document(&desk).undoable().is_some_and(|what| what == "revert to opened"));
 }
@@ -353,21 +344,21 @@ fn depths_are_chosen_by_key_map_and_rate() {
     let layers = document(&desk).layers.clone().expect("decoded");
     press(&mut desk, Modifiers::NONE, Key::Num2);
     assert!(Arc::ptr_eq(&shown(&desk), &layers.add[1]));
-    click(&mut desk, "Select");
+    desk.click("Select");
     assert!(Arc::ptr_eq(&shown(&desk), &layers.select[1]));
     for (kind, depth) in [("Code colours", 3), ("Residuals", 4), ("Pictures", 1)] {
-        click(&mut desk, "Shown by depth");
+        desk.click("Shown by depth");
         desk.harness.get_by_role_and_label(Role::Button, kind).click();
         desk.settle();
-        click(&mut desk, &format!("show depth {depth}"));
+        desk.click(&format!("show depth {depth}"));
         assert!(Arc::ptr_eq(&shown(&desk), &layers.select[depth - 1]));
     }
-    click(&mut desk, "Rate by depth");
+    desk.click("Rate by depth");
     let (rate, psnr) = layers.rate_distortion[2];
     desk.harness.get_by_label(&format!("{rate:.3}"));
     desk.harness.get_by_label(&format!("{psnr:.2}"));
-    click(&mut desk, "rate at depth 3");
-    click(&mut desk, "Add");
+    desk.click("rate at depth 3");
+    desk.click("Add");
     assert!(Arc::ptr_eq(&shown(&desk), &layers.add[2]));
 }
 

@@ -43,7 +43,12 @@ impl Desk {
         Self::with(small(), Vec2::new(1280.0, 800.0))
     }
 
-    /// The same, with names for the classes.
+    /// The same in a large window.
+    pub fn large() -> Self {
+        Self::with(small(), Vec2::new(1600.0, 1200.0))
+    }
+
+    /// The same as [`Self::new`], with names for the classes.
     pub fn with_names() -> Self {
         let folder = tempfile::tempdir().unwrap();
         named::write(folder.path());

@@ -1,25 +1,36 @@
 //! The window stays usable while a file dialog is open, and reports an error if none can be opened.
 
 use std::path::PathBuf;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use residua::app::choose::{self, Wanted};
+use residua::app::state::State;
 use residua_core::warnings::{Warnings, listen};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::desk::Desk;
 
-/// Shows frames until there is a warning or an error, and returns it.
-fn grave(desk: &mut Desk) -> String {
+/// Shows frames whenever the studio asks for some, until `found` finds something in its state; `None` if that takes
+/// too long.
+fn until<T>(desk: &mut Desk, patience: Duration, found: impl Fn(&State) -> Option<T>) -> Option<T> {
+    let (sender, asked) = channel();
+    // Fails only if the test no longer waits.
+    desk.harness.ctx.set_request_repaint_callback(move |_| _ = sender.send(()));
     let begun = Instant::now();
     loop {
-        desk.harness.step();
-        if let Some(notice) = &desk.state().log.notice {
-            return notice.text.clone();
+        desk.settle();
+        if let Some(found) = found(desk.state()) {
+            return Some(found);
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "no warning or error appeared");
-        std::thread::sleep(Duration::from_millis(5));
+        asked.recv_timeout(patience.checked_sub(begun.elapsed())?).ok()?;
     }
+}
+
+/// Waits until there is a warning or an error, and returns it.
+fn grave(desk: &mut Desk) -> String {
+    let notice = |state: &State| state.log.notice.as_ref().map(|notice| notice.text.clone());
+    until(desk, Duration::from_secs(60), notice).expect("a warning or an error")
 }
 
 /// Replaces the system's dialog with one that answers on demand.
@@ -50,8 +61,11 @@ fn without_a_dialog() {
     let log = tracing_subscriber::registry().with(Warnings);
     tracing_subscriber::util::SubscriberInitExt::init(log);
     let mut desk = Desk::new();
-    let sender = desk.state().log.sender();
-    listen(move |line| sender.send(line).expect("the log is open"));
+    let (sender, ctx) = (desk.state().log.sender(), desk.harness.ctx.clone());
+    listen(move |line| {
+        sender.send(line).expect("the log is open");
+        ctx.request_repaint();
+    });
     choose::open(&mut desk.harness.state_mut().state, Wanted::Picture);
     let said = grave(&mut desk);
     assert!(said.starts_with("no file dialog could be opened") && said.contains("zenity"), "{said}");
@@ -83,20 +97,6 @@ fn xdotool(words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Shows frames until the picture `name` is open, for at most two seconds.
-#[cfg(target_os = "linux")]
-fn opens(desk: &mut Desk, name: &str) -> bool {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(2) {
-        desk.harness.step();
-        if desk.state().document.as_ref().is_some_and(|document| document.name == name) {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    false
-}
-
 /// Run by the next test, in a session with a portal.
 #[test]
 #[cfg(target_os = "linux")]
@@ -109,12 +109,14 @@ fn with_a_portal() {
     choose::open(&mut desk.harness.state_mut().state, Wanted::Picture);
     let windows = xdotool(&["search", "--sync", "--onlyvisible", "--name", "Open a picture or codes"]);
     let window = windows.lines().last().unwrap();
-    // The dialog drops keys while its field for a path opens, so the first attempt may fail.
-    let chosen = (0..10).any(|_| {
+    let is_open =
+        |state: &State| state.document.as_ref().filter(|document| document.name == "green.png").map(|_| ());
+    // The dialog drops keys while its field for a path opens, so they are typed again every other second.
+    let chosen = (0..30).any(|_| {
         xdotool(&["windowfocus", window, "key", "ctrl+l", "key", "ctrl+a"]);
         xdotool(&["type", path.to_str().unwrap()]);
         xdotool(&["key", "Return"]);
-        opens(&mut desk, "green.png")
+        until(&mut desk, Duration::from_secs(2), is_open).is_some()
     });
     assert!(chosen, "{:?}", desk.state().log.text());
 }

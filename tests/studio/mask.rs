@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use eframe::egui::Vec2;
 use egui_kittest::kittest::Queryable;
 use image::{Rgb, RgbImage};
 use residua::app::choose::{Wanted, take};
 use residua_io::image_io::Picture;
 use residua_io::image_io::framing::{Framing, Square};
 
-use crate::desk::{Desk, PICTURE, SMALL, small};
+use crate::desk::{Desk, PICTURE, SMALL};
 use crate::sampled::made;
 
 /// Writes a mask that is white where `is_white` says.
@@ -33,7 +32,7 @@ fn the_cells_under_a_mask_are_revised_as_by_the_command_line() {
     let path = folder.path().join("mask.png");
     // Rows 2 and 3, columns 1 to 4, in a mask that is larger than the picture.
     mask(&path, 160, 160, |x, y| (40..80).contains(&y) && (20..100).contains(&x));
-    let mut desk = Desk::with(small(), Vec2::new(1600.0, 1200.0));
+    let mut desk = Desk::large();
     desk.enter("Seed", 5.0);
     load(&mut desk, &path);
     let expected: Vec<[usize; 2]> = (2..4).flat_map(|row| (1..5).map(move |col| [row, col])).collect();
@@ -59,7 +58,7 @@ fn a_mask_is_cut_like_the_picture() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mask.png");
     mask(&path, 120, 80, |x, _| x >= 80);
-    let mut desk = Desk::with(small(), Vec2::new(1600.0, 1200.0));
+    let mut desk = Desk::large();
     let wide = Picture::new(120, 80, (0..3 * 9600).map(|i| (i as f32 * 0.37).sin()).collect()).unwrap();
     desk.harness.state_mut().state.open_picture("wide", Arc::new(wide));
     desk.settle();
@@ -78,7 +77,7 @@ fn a_mask_that_selects_nothing_or_is_none_is_refused() {
     let (black, text) = (folder.path().join("black.png"), folder.path().join("text.png"));
     mask(&black, 64, 64, |_, _| false);
     std::fs::write(&text, "no picture").unwrap();
-    let mut desk = Desk::with(small(), Vec2::new(1600.0, 1200.0));
+    let mut desk = Desk::large();
     for (path, message) in [
         (&black, "black.png: expected a mask that is white, or transparent, over at least one cell"),
         (&text, "text.png: expected a picture"),

@@ -27,11 +27,6 @@ fn with_wide() -> Desk {
     desk
 }
 
-fn click(desk: &mut Desk, name: &str) {
-    desk.harness.get_by_label(name).click();
-    desk.settle();
-}
-
 fn document(desk: &Desk) -> &Document {
     desk.harness.state().state.document.as_ref().expect("an image is open")
 }
@@ -62,7 +57,7 @@ fn one_canvas_shows_original_and_reconstruction_with_their_quality() {
     let ((psnr, ssim), rate) = (seen.quality.unwrap(), seen.bits_per_pixel);
     let line = format!("PSNR {psnr:.2} dB, SSIM {ssim:.3}, {rate:.3} bits/pixel");
     desk.harness.get_by_label(&line);
-    click(&mut desk, "Original");
+    desk.click("Original");
     assert_eq!(desk.harness.get_by_label("Original picture").rect(), found, "in the same place");
     assert!(!desk.shows("Reconstruction picture"));
 }
@@ -70,13 +65,13 @@ fn one_canvas_shows_original_and_reconstruction_with_their_quality() {
 #[test]
 fn residuals_and_surprise_are_maps_with_a_scale() {
     let mut desk = Desk::new();
-    click(&mut desk, "Residual");
+    desk.click("Residual");
     let norms = &document(&desk).layers.as_ref().unwrap().residual_norms;
     let most = norms.iter().copied().fold(0.0, f32::max);
     desk.harness.get_by_label("Residual norm, as a share of the original: 0");
     desk.harness.get_by_label(&format!("{most:.1}"));
     assert!(document(&desk).surprise.is_none(), "nothing is measured that nobody looks at");
-    click(&mut desk, "Surprise");
+    desk.click("Surprise");
     let surprise = document(&desk).surprise.clone().expect("it is measured at once");
     let most = surprise.bits_per_cell().into_iter().fold(0.0, f32::max);
     desk.harness.get_by_label(&format!("{most:.1} bits"));
@@ -95,7 +90,7 @@ fn the_wheel_zooms_about_the_pointer_and_a_drag_pans() {
     // Its picture is larger than the panel at 4:1.
     let mut desk = Desk::first();
     let fitted = desk.harness.get_by_label("Reconstruction picture").rect();
-    click(&mut desk, "4:1");
+    desk.click("4:1");
     let before = desk.harness.get_by_label("Reconstruction picture").rect();
     let at = before.lerp_inside(Vec2::splat(0.5));
     desk.harness.hover_at(at);
@@ -115,7 +110,7 @@ fn the_wheel_zooms_about_the_pointer_and_a_drag_pans() {
     drag(&mut desk, at, at + Vec2::new(-40.0, 30.0));
     let moved = desk.harness.get_by_label("Reconstruction picture").rect().min - after.min;
     assert!(moved.x < -15.0 && moved.y > 10.0, "{moved:?}");
-    click(&mut desk, "Fit");
+    desk.click("Fit");
     assert_eq!(desk.harness.get_by_label("Reconstruction picture").rect(), fitted);
 }
 
@@ -131,7 +126,7 @@ fn fewer_codes_have_their_own_metrics() {
 #[test]
 fn the_wipe_follows_its_slider_and_the_pointer() {
     let mut desk = Desk::new();
-    click(&mut desk, "Overlay");
+    desk.click("Overlay");
     let wipe = |desk: &Desk| desk.harness.state().views.picture.wipe;
     assert_eq!(wipe(&desk), 0.5);
     let slider = desk.harness.get_by_role_and_label(Role::Slider, "Wipe");
@@ -158,21 +153,21 @@ fn each_map_has_a_wipe_that_uncovers_the_picture() {
     let cover = |desk: &Desk| desk.harness.state().views.picture.cover;
     for (view, percent) in [("Errors", 70.0), ("Residual", 40.0), ("Surprise", 10.0)] {
         let before = cover(&desk);
-        click(&mut desk, view);
+        desk.click(view);
         assert_eq!(cover(&desk), before, "all maps share it");
         desk.harness.get_by_role_and_label(Role::Slider, "Wipe").set_value_accesskit(percent);
         desk.settle();
         assert!((cover(&desk) - percent as f32 / 100.0).abs() < 1e-3, "{}", cover(&desk));
     }
     assert_eq!(desk.harness.state().views.picture.wipe, 0.5, "that of the original is apart");
-    click(&mut desk, "Reconstruction");
+    desk.click("Reconstruction");
     assert!(desk.harness.query_by_role_and_label(Role::Slider, "Wipe").is_none());
 }
 
 #[test]
 fn errors_are_shown_as_a_map_with_a_scale() {
     let mut desk = Desk::new();
-    click(&mut desk, "Errors");
+    desk.click("Errors");
     assert!(desk.harness.get_by_label("Errors of the reconstruction").rect().width() > 200.0);
     desk.harness.get_by_role_and_label(Role::Slider, "Brightest error");
     assert_eq!(desk.harness.state().views.picture.view, View::Errors);
@@ -193,9 +188,9 @@ fn errors_are_shown_as_a_map_with_a_scale() {
 #[test]
 fn the_image_can_be_zoomed() {
     let mut desk = Desk::new();
-    click(&mut desk, "Overlay");
+    desk.click("Overlay");
     for (zoom, side) in [("1:1", 32.0), ("4:1", 128.0)] {
-        click(&mut desk, zoom);
+        desk.click(zoom);
         let picture = desk.harness.get_by_label("Original and reconstruction").rect();
         assert_eq!(picture.size(), Vec2::splat(side));
     }
@@ -206,8 +201,8 @@ fn a_crop_is_chosen_by_number() {
     let mut desk = with_wide();
     let picture = wide();
     expect_encoded(&desk, Framing::Middle, &picture.fit(32).unwrap());
-    click(&mut desk, "Crop");
-    click(&mut desk, "Custom square");
+    desk.click("Crop");
+    desk.click("Custom square");
     let fields = [("Side", "64"), ("Left", "11"), ("Top", "7")];
     for (name, value) in fields {
         let field = desk.harness.get_by_role_and_label(Role::SpinButton, name);
@@ -219,18 +214,18 @@ fn a_crop_is_chosen_by_number() {
         desk.harness.key_press(eframe::egui::Key::Enter);
         desk.harness.run();
     }
-    click(&mut desk, "Encode this part");
+    desk.click("Encode this part");
     let square = Square { left: 11, top: 7, side: 64 };
     expect_encoded(&desk, Framing::Square(square), &picture.crop(11, 7, 64, 64).unwrap().fit(32).unwrap());
-    click(&mut desk, "Middle square (as published)");
-    click(&mut desk, "Encode this part");
+    desk.click("Middle square (as published)");
+    desk.click("Encode this part");
     expect_encoded(&desk, Framing::Middle, &picture.fit(32).unwrap());
 }
 
 #[test]
 fn a_crop_is_chosen_by_dragging() {
     let mut desk = with_wide();
-    click(&mut desk, "Crop");
+    desk.click("Crop");
     let whole = desk.harness.get_by_label("Whole picture").rect();
     let scale = whole.width() / 120.0;
     // The centre square starts 20 pixels from the left.
@@ -239,7 +234,7 @@ fn a_crop_is_chosen_by_dragging() {
     let body = desk.harness.get_by_label("Square").rect();
     assert!((body.width() - 50.0 * scale).abs() < 1.5 * scale, "{body} in {whole}");
     drag(&mut desk, body.center(), body.center() + Vec2::new(-10.0, 20.0) * scale);
-    click(&mut desk, "Encode this part");
+    desk.click("Encode this part");
     let Some(Framing::Square(square)) = document(&desk).source.as_ref().map(|source| source.framing) else {
         panic!("a square is encoded")
     };
@@ -252,7 +247,7 @@ fn a_crop_is_chosen_by_dragging() {
 #[test]
 fn a_crop_is_dragged_within_a_frame() {
     let mut desk = with_wide();
-    click(&mut desk, "Crop");
+    desk.click("Crop");
     let scale = desk.harness.get_by_label("Whole picture").rect().width() / 120.0;
     let by = |from: Pos2, x: f32, y: f32| from + Vec2::new(x, y) * scale;
     let grip = desk.harness.get_by_label("Corner of the square").rect().center();
@@ -263,7 +258,7 @@ fn a_crop_is_dragged_within_a_frame() {
         vec![body, by(body, 5.0, 0.0), by(body, -10.0, 20.0)],
         vec![body, by(body, 1.0, 0.0)],
     ]);
-    click(&mut desk, "Encode this part");
+    desk.click("Encode this part");
     let square = Square { left: 11, top: 20, side: 50 };
     let expected = wide().crop(11, 20, 50, 50).unwrap().fit(32).unwrap();
     expect_encoded(&desk, Framing::Square(square), &expected);
@@ -272,9 +267,9 @@ fn a_crop_is_dragged_within_a_frame() {
 #[test]
 fn a_whole_image_is_squeezed() {
     let mut desk = with_wide();
-    click(&mut desk, "Crop");
-    click(&mut desk, "Whole picture squeezed to a square");
-    click(&mut desk, "Encode this part");
+    desk.click("Crop");
+    desk.click("Whole picture squeezed to a square");
+    desk.click("Encode this part");
     expect_encoded(&desk, Framing::Squeezed, &Framing::Squeezed.apply(&wide(), 32).unwrap());
 }
 
@@ -285,7 +280,7 @@ fn a_very_long_image_is_shown_whole() {
     let line = Picture::new(40_000, 2, vec![0.25; 3 * 80_000]).unwrap();
     desk.harness.state_mut().state.open_picture("line", Arc::new(line));
     desk.settle();
-    click(&mut desk, "Crop");
+    desk.click("Crop");
     assert!(desk.harness.get_by_label("Whole picture").rect().width() > 200.0);
 }
 
@@ -297,10 +292,10 @@ fn codes_without_an_image_have_no_original() {
     desk.settle();
     desk.harness.get_by_label("Reconstruction picture");
     for view in ["Original", "Overlay", "Errors"] {
-        click(&mut desk, view);
+        desk.click(view);
         desk.harness.get_by_label_contains("There is no original");
     }
-    click(&mut desk, "Crop");
+    desk.click("Crop");
     desk.harness.get_by_label_contains("There is no picture to crop");
 }
 

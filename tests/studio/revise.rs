@@ -14,10 +14,6 @@ use residua_protocol::Condition;
 
 use crate::desk::{Desk, SMALL, SMALL_RQVAE, small};
 
-fn desk() -> Desk {
-    Desk::with(small(), Vec2::new(1600.0, 1200.0))
-}
-
 /// A desk with a contextual model of random weights.
 fn contextual() -> Desk {
     let folder = tempfile::tempdir().unwrap();
@@ -39,7 +35,7 @@ fn changed(before: &CodeStack, after: &CodeStack) -> Vec<(usize, usize, usize)> 
 
 #[test]
 fn painted_cells_are_resampled_again_and_undone() {
-    for mut desk in [desk(), contextual()] {
+    for mut desk in [Desk::large(), contextual()] {
         let opened = desk.stack();
         // "Again" takes another seed all the same.
         desk.harness.state_mut().state.settings.seed_locked = true;
@@ -76,7 +72,7 @@ fn painted_cells_are_resampled_again_and_undone() {
 
 #[test]
 fn a_rectangle_is_revised_when_it_is_let_go() {
-    let mut desk = desk();
+    let mut desk = Desk::large();
     let opened = desk.stack();
     desk.click("Revise");
     desk.click("Paint a rectangle");
@@ -93,7 +89,7 @@ fn a_rectangle_is_revised_when_it_is_let_go() {
 /// A stroke waits for the one before, and what is edited in the meantime stays.
 #[test]
 fn strokes_and_edits_may_follow_a_stroke_at_once() {
-    for mut desk in [desk(), contextual()] {
+    for mut desk in [Desk::large(), contextual()] {
         let opened = desk.stack();
         let edited = (opened.at(7, 7, 0).unwrap() + 1) % 64;
         let state = &mut desk.harness.state_mut().state;
@@ -126,7 +122,7 @@ fn strokes_and_edits_may_follow_a_stroke_at_once() {
 #[test]
 fn the_layers_of_a_picture_give_way_to_the_next_stroke() {
     for is_stopped in [false, true] {
-        let mut desk = desk();
+        let mut desk = Desk::large();
         let other = (desk.stack().at(7, 7, 0).unwrap() + 1) % 64;
         let state = &mut desk.harness.state_mut().state;
         // Keeps the models busy until all is sent.
@@ -173,7 +169,7 @@ fn a_revision_is_previewed_until_it_is_done() {
 #[test]
 fn the_picture_before_a_revision_is_not_shown_after_it() {
     for depth in [3, 1] {
-        let mut desk = desk();
+        let mut desk = Desk::large();
         let opened = desk.stack();
         let state = &mut desk.harness.state_mut().state;
         state.choose_depth(depth);
@@ -198,7 +194,7 @@ fn the_picture_before_a_revision_is_not_shown_after_it() {
 
 #[test]
 fn a_revision_is_for_the_condition_that_is_chosen() {
-    let mut desk = desk();
+    let mut desk = Desk::large();
     let state = &mut desk.harness.state_mut().state;
     state.settings.seed_locked = true;
     // Random weights tell the classes apart only a little.
@@ -230,7 +226,7 @@ fn a_revision_is_for_the_condition_that_is_chosen() {
 /// A revision that is under way, and the strokes before it, are of the picture that they began in.
 #[test]
 fn another_picture_is_not_revised_by_the_strokes_of_the_last() {
-    let mut desk = desk();
+    let mut desk = Desk::large();
     desk.click("Revise");
     desk.paint([2, 1], [2, 5]);
     desk.begin("Again");
@@ -243,7 +239,7 @@ fn another_picture_is_not_revised_by_the_strokes_of_the_last() {
 
 #[test]
 fn the_worst_cells_are_revised_one_by_one() {
-    for mut desk in [desk(), contextual()] {
+    for mut desk in [Desk::large(), contextual()] {
         desk.click("Surprise");
         let opened = desk.stack();
         let bits = desk.state().document.as_ref().unwrap().surprise.as_ref().unwrap().bits_per_cell();
@@ -267,7 +263,7 @@ fn the_worst_cells_are_revised_one_by_one() {
 
 #[test]
 fn the_worst_cell_is_revised_by_a_click_and_the_map_cools_down() {
-    for mut desk in [desk(), contextual()] {
+    for mut desk in [Desk::large(), contextual()] {
         desk.click("Surprise");
         desk.click("Revise");
         // The likeliest codes, so that this does not depend on luck.

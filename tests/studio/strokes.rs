@@ -1,14 +1,9 @@
 //! Strokes and clicks of the pointer, of which a slow frame gets several events at once.
 
-use eframe::egui::Vec2;
 use egui_kittest::kittest::Queryable;
 use residua_core::codes::CodeStack;
 
-use crate::desk::{Desk, small};
-
-fn desk() -> Desk {
-    Desk::with(small(), Vec2::new(1600.0, 1200.0))
-}
+use crate::desk::Desk;
 
 /// The cells in which two stacks differ.
 fn changed(before: &CodeStack, after: &CodeStack) -> Vec<[usize; 2]> {
@@ -18,7 +13,7 @@ fn changed(before: &CodeStack, after: &CodeStack) -> Vec<[usize; 2]> {
 
 #[test]
 fn strokes_within_a_frame_are_drawn() {
-    let mut desk = desk();
+    let mut desk = Desk::large();
     desk.click("Brush");
     desk.paint_at_once(&[&[[1, 1], [1, 4], [3, 4]], &[[6, 0], [6, 1]]]);
     let passed = [[1, 1], [1, 2], [1, 3], [1, 4], [2, 4], [3, 4], [6, 0], [6, 1]];
@@ -36,7 +31,7 @@ fn strokes_within_a_frame_are_drawn() {
 
 #[test]
 fn a_stroke_within_a_frame_is_revised() {
-    let mut desk = desk();
+    let mut desk = Desk::large();
     let opened = desk.stack();
     desk.click("Revise");
     desk.paint_at_once(&[&[[2, 1], [2, 5]]]);
@@ -49,7 +44,7 @@ fn a_stroke_within_a_frame_is_revised() {
 /// A press and a release at one place are a click, or a stroke if they are long apart.
 #[test]
 fn a_press_revises_a_cell_once() {
-    let mut desk = desk();
+    let mut desk = Desk::large();
     let opened = desk.stack();
     desk.click("Revise");
     // Frames are a quarter of a second apart. After 0.8 s, it is no longer a click.

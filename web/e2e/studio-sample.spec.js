@@ -17,9 +17,6 @@ const GENERATE = 'Generate (Ctrl+Enter)';
 /** The longest task allowed in the page, in milliseconds of CPU time: wall time would include other programs. */
 const LONGEST = 50;
 
-/** The longest time allowed between two turns of the page's event loop, in milliseconds of wall time. */
-const LONGEST_GAP = 300;
-
 /** Kernels that opening a picture uses, and some that only sampling does. */
 const OPENING = ['Conv2d', 'GroupNorm', 'ResidualQuantize'];
 const SAMPLING = ['DecodeAttention', 'DecodeLinear', 'NormedLinear', 'SampleToken'];
@@ -109,13 +106,13 @@ for (const device of /** @type {const} */ (['cpu', 'gpu'])) {
 async function hasNativeSamples({ browser, page, studio }, { device, count, name }, info) {
   const native = await sample({ model: STAGE2, seed: SEED, class: '3', count, device }, info.outputPath('made'));
   await prepare(studio, name, count);
-  await observe(browser, page);
+  await browser.startTracing(page, { categories: ['toplevel'] });
   const begun = performance.now();
   await studio.click(GENERATE);
   await expect(studio.says(new RegExp(`^${count} pictures?, 0 selected$`))).toBeAttached({ timeout: 200_000 });
   console.log(`${device}: ${count} sampled in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
-  const { task, gap } = await observed(browser, page);
-  console.log(`${device}: longest task ${Math.round(task)} ms of CPU time, longest gap ${Math.round(gap)} ms`);
+  const longest = await longestTask(browser);
+  console.log(`${device}: longest task ${Math.round(longest)} ms of CPU time`);
   await studio.idle();
   const made = [];
   for (const index of native.stacks.keys()) {
@@ -125,8 +122,7 @@ async function hasNativeSamples({ browser, page, studio }, { device, count, name
   // The native program can read the saved file.
   await decode(info.outputPath('0.png'), STAGE1, info.outputPath('again.png'));
   await studio.keep(`sampled-${device}`);
-  expect(task).toBeLessThanOrEqual(LONGEST);
-  expect(gap).toBeLessThan(LONGEST_GAP);
+  expect(longest).toBeLessThanOrEqual(LONGEST);
 }
 
 /** @returns {Promise<string[]>} how long each check took, as the log panel shows it above other timings */
@@ -164,32 +160,13 @@ async function save(/** @type {Studio} */ studio, /** @type {string} */ name, /*
   return carried(await readFile(file));
 }
 
-/** Starts measuring how long the page does not respond, and how long its tasks take. */
-async function observe(/** @type {import('@playwright/test').Browser} */ browser, /** @type {import('@playwright/test').Page} */ page) {
-  await browser.startTracing(page, { categories: ['toplevel'] });
-  await page.evaluate(() => {
-    const watch = { gap: 0, last: performance.now() };
-    globalThis.watch = watch;
-    const { port1, port2 } = new MessageChannel();
-    const beat = () => {
-      const now = performance.now();
-      watch.gap = Math.max(watch.gap, now - watch.last);
-      watch.last = now;
-      setTimeout(() => port2.postMessage(null), 5);
-    };
-    port1.onmessage = beat;
-    beat();
-  });
-}
-
-/** @returns {Promise<{ task: number, gap: number }>} the longest task, and the longest time between two beats */
-async function observed(/** @type {import('@playwright/test').Browser} */ browser, /** @type {import('@playwright/test').Page} */ page) {
-  const gap = await page.evaluate(() => globalThis.watch.gap);
+/** @returns {Promise<number>} the CPU time of the page's longest task; workers have threads of their own */
+async function longestTask(/** @type {import('@playwright/test').Browser} */ browser) {
   /** @type {{ traceEvents: { name: string, pid: number, tid: number, tdur?: number, args: { name?: string } }[] }} */
   const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
   const thread = (/** @type {{ pid: number, tid: number }} */ { pid, tid }) => `${pid} ${tid}`;
   const pages = new Set(traceEvents.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain').map(thread));
   const tasks = traceEvents.filter((event) => event.name === 'ThreadControllerImpl::RunTask' && pages.has(thread(event)));
-  expect(tasks.length).toBeGreaterThan(100);
-  return { task: tasks.reduce((longest, { tdur = 0 }) => Math.max(longest, tdur / 1000), 0), gap };
+  expect(tasks.length).toBeGreaterThan(0);
+  return tasks.reduce((longest, { tdur = 0 }) => Math.max(longest, tdur / 1000), 0);
 }
