@@ -1,6 +1,6 @@
 // Model archives, downloaded and local: unpacked if they are complete and harmless.
 
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { expect, test, WEB } from './base.js';
 import { openStore } from './open-store.js';
@@ -57,6 +57,20 @@ for (const [name, archive] of /** @type {[string, Buffer][]} */ ([
     expect(server.asked(name).length).toBe(1);
   });
 }
+
+test('an archive whose unpacking the user stops is not downloaded again', async ({ page, server }) => {
+  const store = await openStore(page);
+  // Several pieces, even packed.
+  const weights = randomBytes(3_000_000);
+  const archive = tar(CONFIG, entry('m/model.pt', weights));
+  for (const [name, bytes] of /** @type {[string, Buffer][]} */ ([['/m.tar', archive], ['/m.tgz', gzipSync(archive)]])) {
+    const url = server.put(name, bytes);
+    expect(await store.error('fetchUntil', url, 'unpack')).toBe('Error: stopped');
+    expect((await store.get('list')).find(({ place }) => place === url)).toMatchObject({ bytes: bytes.length, complete: false });
+    expect((await store.get('fetch', url))[1]).toEqual([`${url}/model.pt`, weights.length, sha256(weights)]);
+    expect(server.asked(name).length).toBe(1);
+  }
+});
 
 test('an archive dropped on the page lasts as long as the tab', async ({ page, context }) => {
   const store = await openStore(page);
