@@ -241,7 +241,7 @@ export class Store {
     }
     about.complete = true;
     await entry.save(about);
-    await entry.folder.removeEntry(DOWNLOAD);
+    await entry.keepOnly(about.files);
   }
 
   /**

@@ -72,6 +72,30 @@ test('an archive whose unpacking the user stops is not downloaded again', async 
   }
 });
 
+test('an archive that a closed tab left beside its files is removed at the next visit', async ({ page, server }) => {
+  const store = await openStore(page);
+  const url = server.put('/two.tar', TWO_STAGES);
+  await store.get('fetch', url);
+  // As if the tab had closed between the end of unpacking and the removal of the archive.
+  await page.evaluate(leaveDownload);
+  const sum = UNPACKED.reduce((sum, [, bytes]) => sum + bytes.length, 0);
+  expect(await store.get('list')).toMatchObject([{ bytes: sum + 'archive'.length }]);
+  const again = await openStore(page);
+  expect(await again.get('list')).toMatchObject([{ bytes: sum, complete: true }]);
+  expect(await again.get('fetch', url)).toEqual(described(url));
+  expect(server.asked('/two.tar').length).toBe(1);
+});
+
+/** Adds a download to each stored model. Runs in the page. */
+async function leaveDownload() {
+  const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('residua');
+  for await (const folder of (await root.getDirectoryHandle('models')).values()) {
+    const writable = await (await folder.getFileHandle('download', { create: true })).createWritable();
+    await writable.write('archive');
+    await writable.close();
+  }
+}
+
 test('an archive dropped on the page lasts as long as the tab', async ({ page, context }) => {
   const store = await openStore(page);
   const { result } = await store.drop('two.tar.gz', gzipSync(TWO_STAGES));
