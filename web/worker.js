@@ -95,7 +95,7 @@ async function findAssets(paths, { progress, signal }) {
   return files;
 }
 
-/** Sends the list of stored models to the page, once `change` is done. Nothing else depends on it: a failure is a warning. */
+/** Sends the list of stored models to the page, once `change` is done. No job depends on it: a failure is a warning. */
 async function tell(change = async () => {}) {
   try {
     await change();

@@ -61,7 +61,7 @@ export class Entries {
     }
   }
 
-  /** Removes what closed tabs left behind: entries without a readable `about`, and files that complete ones do not need. */
+  /** Removes what closed tabs left behind: entries without a readable `about`, and other files of complete ones. */
   async sweep() {
     for await (const [name, folder] of this.#folder.entries()) {
       const entry = new Entry(/** @type {FileSystemDirectoryHandle} */ (folder));
