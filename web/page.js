@@ -1,15 +1,14 @@
 // The studio's page: starts its program and the models' worker, and does what only a page can: URL parameters, dropped
-// and chosen files, downloads, and replacing a lost worker.
+// and chosen files, and downloads.
 
 import init, { Page, put } from './residua_studio.js';
 import { Mirror } from './accessible.js';
+import { Models } from './models.js';
 import { keepShell } from './shell.js';
 import { wholeBody } from './store/stream.js';
 
 const PICTURE = /\.(png|jpe?g|webp|gif|bmp|npy)$/i;
 const WEIGHTS = /\.(pt|pth|ckpt|bin|safetensors|tar|tgz|gz)$/i;
-/** Workers that may be lost within a minute before the models move to the CPU. */
-const MOST_LOST = 3;
 
 const address = new URL(location.href).searchParams;
 /** @type {Page | undefined} */
@@ -17,24 +16,7 @@ let page;
 /** Answers that arrived before the page was ready. */
 const early = [];
 
-// The worker.
-
-/** Files given to the worker; its replacement gets them too. */
-const given = [];
-const losses = [];
-let worker = startWorker(address.get('device') ?? 'auto');
-
-function startWorker(device) {
-  const started = new Worker(new URL('worker.js', import.meta.url), { type: 'module', name: 'models' });
-  // Messages of a worker that has been replaced may still arrive.
-  started.onmessage = ({ data }) => { if (started === worker) hear(data); };
-  started.onerror = (event) => {
-    if (started === worker) lose(`the models' worker failed (${event.message ?? 'it could not be loaded'})`);
-  };
-  started.postMessage({ kind: 'start', device });
-  if (given.length > 0) started.postMessage({ kind: 'files', files: given });
-  return started;
-}
+const models = new Models(address.get('device') ?? 'auto', hear);
 
 function hear(data) {
   if (!page) return void early.push(data);
@@ -42,20 +24,8 @@ function hear(data) {
   else if (data.kind === 'stored') page.stored(JSON.stringify(data.list));
   else if (data.kind === 'warning') page.warn(data.line);
   else if (data.kind === 'save') save(data.name, data.bytes);
-  else if (data.kind === 'lost') lose(data.why, data.again);
-  else lose(`the models' worker failed (${data.why})`);
-}
-
-/** Replaces a worker that no longer works, by one on the CPU unless the GPU may be opened `again`. */
-function lose(why, again = true) {
-  if (!page) return say(why, true);
-  worker.terminate();
-  losses.push(performance.now());
-  const recent = losses.filter((time) => performance.now() - time < 60_000).length;
-  if (recent > 2 * MOST_LOST) return page.warn(`${why}, ${recent} times within a minute; reload the page`);
-  const onCpu = !again || recent > MOST_LOST;
-  worker = startWorker(onCpu ? 'cpu' : address.get('device') ?? 'auto');
-  page.lost(onCpu ? `${why}; the models continue on the CPU, which is slower` : why);
+  else if (data.kind === 'lost') page.lost(models.replace(data.why, data.again));
+  else page.lost(models.replace(`the models' worker failed (${data.why})`));
 }
 
 /** Saves a file of the worker among the downloads. */
@@ -69,7 +39,7 @@ function save(name, bytes) {
 
 /** Functions that the program calls; see crates/core/src/host.rs. */
 const host = {
-  post: (bytes) => worker.postMessage({ kind: 'order', bytes }, [bytes.buffer]),
+  post: (bytes) => models.post({ kind: 'order', bytes }, [bytes.buffer]),
   choose: (wanted, endings, folder) => {
     const input = document.createElement('input');
     input.type = 'file';
@@ -80,7 +50,7 @@ const host = {
   },
   // Without a network, the browser still draws these letters.
   font: (path) => fetchOwn(path).then(() => page.refreshFonts(), () => {}),
-  forget: (place) => worker.postMessage({ kind: 'forget', place }),
+  forget: (place) => models.post({ kind: 'forget', place }),
   mirror: (update) => mirror.update(update),
   lost: () => {},
 };
@@ -112,19 +82,13 @@ function folder() {
   return `files/${folders}`;
 }
 
-/** Gives files to the worker, by path: it reads them, so that the page never waits for one. */
-function give(files) {
-  given.push(...files);
-  worker.postMessage({ kind: 'files', files });
-}
-
 function chosen(wanted, endings, isFolder, files) {
   const top = folder();
   const known = endings.split(',');
   const matching = files.filter((file) => known.some((ending) => file.name.toLowerCase().endsWith(ending)));
   const named = matching.map((file) => [`${top}/${file.webkitRelativePath || file.name}`, file]);
   if (named.length === 0) return page.warn(`expected files that end in ${known.join(', ')}, found none: choose others`);
-  give(named);
+  models.give(named);
   page.chosen(wanted, isFolder ? named[0][0].split('/').slice(0, 3).join('/') : named[0][0]);
 }
 
@@ -156,14 +120,14 @@ async function take(transfer) {
   const top = folder();
   const named = files.map(([path, file]) => [`${top}/${path}`, file]);
   const pictures = named.filter(([path]) => PICTURE.test(path));
-  const models = named.filter(([path]) => !PICTURE.test(path));
-  give(isFolder && models.length > 0 ? models : named);
-  if (isFolder && models.length > 0) {
+  const others = named.filter(([path]) => !PICTURE.test(path));
+  models.give(isFolder && others.length > 0 ? others : named);
+  if (isFolder && others.length > 0) {
     return page.open(named[0][0].split('/').slice(0, 3).join('/'));
   }
   for (const [path] of pictures) page.open(path);
-  if (models.length > 0) {
-    page.open((models.find(([path]) => WEIGHTS.test(path)) ?? models[0])[0]);
+  if (others.length > 0) {
+    page.open((others.find(([path]) => WEIGHTS.test(path)) ?? others[0])[0]);
   }
 }
 
@@ -220,7 +184,7 @@ async function first() {
   const place = wished ? new URL(wished, location.href) : new URL('assets/samples/red-cat.png', import.meta.url);
   const path = wished ? `${folder()}/${place.pathname.split('/').pop()}` : 'assets/samples/red-cat.png';
   try {
-    give([[path, await download(place)]]);
+    models.give([[path, await download(place)]]);
     return { path: wished ? path : undefined };
   } catch (error) {
     return { warning: `${place.href} could not be opened: ${error.message}` };
@@ -263,6 +227,6 @@ addEventListener('error', ({ error }) => {
 });
 begin().catch((error) => {
   // Stop it, or its own failure would replace this more specific message.
-  worker.terminate();
+  models.end();
   say(error.message, true);
 });

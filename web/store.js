@@ -236,12 +236,12 @@ export class Store {
     try {
       about.files = await unpack(await entry.blob(DOWNLOAD), job);
     } catch (error) {
-      if (!canGoOn(error)) await this.#models.remove(url);
+      if (!canGoOn(error, signal)) await this.#models.remove(url);
       throw error;
     }
     about.complete = true;
     await entry.save(about);
-    await entry.folder.removeEntry(DOWNLOAD);
+    await entry.keepOnly(about.files);
   }
 
   /**

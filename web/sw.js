@@ -7,7 +7,8 @@
 /// <reference lib="webworker" />
 const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (self));
 
-const PREFIX = 'residua shell ';
+/** Begins the names of this page's caches: all pages of an origin share one list of caches. */
+const PREFIX = `residua shell ${worker.registration.scope} `;
 const VERSION = decodeURIComponent(new URL(worker.location.href).search.slice(1));
 const INDEX = 'index.html';
 const ACTIVATE = 'activate';

@@ -2,7 +2,8 @@
 
 /** @typedef {{ time: number, text: string }} Stored */
 
-const CACHE = 'residua verdicts';
+/** Other pages of the origin may be other versions, with their own. */
+const CACHE = `residua verdicts ${new URL('.', import.meta.url)}`;
 
 /** After this time the kernels are checked again, in milliseconds: a browser does not tell of driver updates. */
 const LIFETIME = 7 * 24 * 60 * 60 * 1000;

@@ -95,9 +95,14 @@ async function findAssets(paths, { progress, signal }) {
   return files;
 }
 
-/** Sends the list of stored models to the page. */
-async function tell() {
-  postMessage({ kind: 'stored', list: await store.list() });
+/** Sends the list of stored models to the page, once `change` is done. No job depends on it: a failure is a warning. */
+async function tell(change = async () => {}) {
+  try {
+    await change();
+    postMessage({ kind: 'stored', list: await store.list() });
+  } catch (error) {
+    warn(error);
+  }
 }
 
 /** Handlers of the page's messages, by kind. */
@@ -113,10 +118,7 @@ const actions = {
       else put(path, file);
     }
   },
-  forget: async ({ place }) => {
-    await store.forget(place);
-    await tell();
-  },
+  forget: ({ place }) => tell(() => store.forget(place)),
   call: ({ id, method, values }) => call(id, method, values),
 };
 
@@ -151,9 +153,13 @@ async function openStore() {
     await opened.tryWriting();
     return opened;
   } catch (error) {
-    postMessage({ kind: 'warning', line: said(error) });
+    warn(error);
     return new NoStore(newHasher);
   }
+}
+
+function warn(error) {
+  postMessage({ kind: 'warning', line: said(error) });
 }
 
 function said(error) {

@@ -1,6 +1,6 @@
 // Model archives, downloaded and local: unpacked if they are complete and harmless.
 
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { expect, test, WEB } from './base.js';
 import { openStore } from './open-store.js';
@@ -56,6 +56,44 @@ for (const [name, archive] of /** @type {[string, Buffer][]} */ ([
     expect(await store.get('fetch', `${url}?key=1`)).toEqual(described(url));
     expect(server.asked(name).length).toBe(1);
   });
+}
+
+test('an archive whose unpacking the user stops is not downloaded again', async ({ page, server }) => {
+  const store = await openStore(page);
+  // Several pieces, even packed.
+  const weights = randomBytes(3_000_000);
+  const archive = tar(CONFIG, entry('m/model.pt', weights));
+  for (const [name, bytes] of /** @type {[string, Buffer][]} */ ([['/m.tar', archive], ['/m.tgz', gzipSync(archive)]])) {
+    const url = server.put(name, bytes);
+    expect(await store.error('fetchUntil', url, 'unpack')).toBe('Error: stopped');
+    expect((await store.get('list')).find(({ place }) => place === url)).toMatchObject({ bytes: bytes.length, complete: false });
+    expect((await store.get('fetch', url))[1]).toEqual([`${url}/model.pt`, weights.length, sha256(weights)]);
+    expect(server.asked(name).length).toBe(1);
+  }
+});
+
+test('an archive that a closed tab left beside its files is removed at the next visit', async ({ page, server }) => {
+  const store = await openStore(page);
+  const url = server.put('/two.tar', TWO_STAGES);
+  await store.get('fetch', url);
+  // As if the tab had closed between the end of unpacking and the removal of the archive.
+  await page.evaluate(leaveDownload);
+  const sum = UNPACKED.reduce((sum, [, bytes]) => sum + bytes.length, 0);
+  expect(await store.get('list')).toMatchObject([{ bytes: sum + 'archive'.length }]);
+  const again = await openStore(page);
+  expect(await again.get('list')).toMatchObject([{ bytes: sum, complete: true }]);
+  expect(await again.get('fetch', url)).toEqual(described(url));
+  expect(server.asked('/two.tar').length).toBe(1);
+});
+
+/** Adds a download to each stored model. Runs in the page. */
+async function leaveDownload() {
+  const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('residua');
+  for await (const folder of (await root.getDirectoryHandle('models')).values()) {
+    const writable = await (await folder.getFileHandle('download', { create: true })).createWritable();
+    await writable.write('archive');
+    await writable.close();
+  }
 }
 
 test('an archive dropped on the page lasts as long as the tab', async ({ page, context }) => {

@@ -1,20 +1,22 @@
 // The page's own files: available offline after the first visit, and always of the same version.
 
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect, test, WEB } from './base.js';
 
 test.use({ root: WEB });
 
-/** Puts a version of a tiny page on the server. */
-function publish(/** @type {import('./server.js').Server} */ server, /** @type {string} */ version) {
+/** Puts a version of a tiny page into a folder of the server. */
+function publish(/** @type {import('./server.js').Server} */ server, /** @type {string} */ version, folder = '/') {
   const index = `<!doctype html><title>${version}</title><script type="module">
     import { keepShell } from './shell.js';
     window.kept = keepShell();
     window.late = () => import('./late.js');
   </script>`;
-  server.put('/index.html', index);
-  server.put('/', index);
-  server.put('/late.js', `export const version = '${version}';`);
-  server.put('/shell.json', JSON.stringify({ version, files: ['index.html', 'shell.js', 'late.js'] }));
+  server.put(`${folder}index.html`, index);
+  server.put(folder, index);
+  server.put(`${folder}late.js`, `export const version = '${version}';`);
+  server.put(`${folder}shell.json`, JSON.stringify({ version, files: ['index.html', 'shell.js', 'late.js'] }));
 }
 
 /** Waits until the version is stored, and active unless another is. */
@@ -58,7 +60,7 @@ test('a new version is used as a whole at the next visit', async ({ page, server
   await page.reload();
   await expect(page).toHaveTitle('two');
   expect(await versions(page)).toEqual(['two', 'two']);
-  expect(await page.evaluate(() => caches.keys())).toEqual(['residua shell two']);
+  expect(await page.evaluate(() => caches.keys())).toEqual([`residua shell ${server.url}/ two`]);
 });
 
 test('a new version waits while another tab shows the old one', async ({ page, context, server }) => {
@@ -78,6 +80,21 @@ test('a new version waits while another tab shows the old one', async ({ page, c
   await other.reload();
   await expect(other).toHaveTitle('two');
   expect(await versions(other)).toEqual(['two', 'two']);
+});
+
+test('two pages of one origin keep their own files', async ({ page, server }) => {
+  const names = ['one', 'two'];
+  for (const name of names) {
+    for (const file of ['shell.js', 'sw.js']) server.put(`/${name}/${file}`, readFileSync(path.join(WEB, file)));
+    publish(server, name, `/${name}/`);
+    await page.goto(`/${name}/`);
+    await stored(page, name);
+  }
+  await server.stop();
+  for (const name of names) {
+    await page.goto(`/${name}/`);
+    expect(await versions(page)).toEqual([name, name]);
+  }
 });
 
 test('an incomplete version is not used', async ({ page, server }) => {

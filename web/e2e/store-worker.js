@@ -6,6 +6,11 @@ import { Sha256 } from './sha256.js';
 const opening = Store.open(() => new Sha256());
 let stop = new AbortController();
 
+/** Stops as the page's worker does. */
+function halt() {
+  stop.abort(new Error('stopped'));
+}
+
 /** @param {[string, Blob][]} files */
 async function describe(files) {
   const described = files.map(async ([path, blob]) => {
@@ -23,8 +28,13 @@ onmessage = async ({ data: { id, method, args } }) => {
   /** @type {Record<string, (...args: any[]) => unknown>} */
   const methods = {
     fetch: async (place, more) => describe(await store.fetch(place, { ...options(), ...more })),
+    /** Stops at the first progress of a step. */
+    fetchUntil: (place, step) => {
+      const stopAt = (/** @type {unknown[]} */ ...told) => { if (told[2] === step) halt(); };
+      return store.fetch(place, { ...options(), progress: stopAt });
+    },
     unpackLocal: async (file) => describe(await store.unpackLocal(file, options())),
-    stop: () => stop.abort(),
+    stop: halt,
     list: () => store.list(),
     forget: (place) => store.forget(place),
     verify: (place) => store.verify(place),

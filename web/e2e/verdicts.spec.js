@@ -1,5 +1,7 @@
 // Which results of GPU kernels' checks count at a later visit.
 
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect, test, WEB } from './base.js';
 
 test.use({ root: WEB });
@@ -7,8 +9,8 @@ test.use({ root: WEB });
 const DAY = 24 * 60 * 60 * 1000;
 
 /** @param {import('./server.js').Server} server @param {string} version */
-function publish(server, version) {
-  server.put('/shell.json', JSON.stringify({ version, files: [] }));
+function publish(server, version, folder = '/') {
+  server.put(`${folder}shell.json`, JSON.stringify({ version, files: [] }));
 }
 
 test('results count for a week, for one adapter and one version of the page', async ({ page, server }) => {
@@ -37,4 +39,18 @@ test('results count for a week, for one adapter and one version of the page', as
   expect(await recall('this')).toBeUndefined();
   publish(server, 'one');
   expect(await recall('this')).toBe('new');
+});
+
+test('another page of the same origin keeps its own results', async ({ page, server }) => {
+  server.put('/blank.html', '<!doctype html><link rel="icon" href="data:,"><title>A page</title>');
+  server.put('/other/verdicts.js', readFileSync(path.join(WEB, 'verdicts.js')));
+  publish(server, 'one');
+  publish(server, 'two', '/other/');
+  await page.goto('/blank.html');
+  const recalled = await page.evaluate(async () => {
+    const pages = await Promise.all(['/verdicts.js', '/other/verdicts.js'].map((file) => import(file)));
+    for (const [i, { remember }] of pages.entries()) await remember('this', `of page ${i}`);
+    return Promise.all(pages.map(({ recall }) => recall('this')));
+  });
+  expect(recalled).toEqual(['of page 0', 'of page 1']);
 });

@@ -18,11 +18,11 @@ export class Entries {
     this.#folder = folder;
   }
 
-  /** All entries with their folders' names; `about` is null if it was never completely written. */
+  /** All entries; `about` is null if it was never completely written. */
   async *all() {
-    for await (const [name, folder] of this.#folder.entries()) {
+    for await (const folder of this.#folder.values()) {
       const entry = new Entry(/** @type {FileSystemDirectoryHandle} */ (folder));
-      yield { name, entry, about: await entry.about() };
+      yield { entry, about: await entry.about() };
     }
   }
 
@@ -61,13 +61,16 @@ export class Entries {
     }
   }
 
-  /** Removes entries without a readable `about`. */
+  /** Removes what closed tabs left behind: entries without a readable `about`, and other files of complete ones. */
   async sweep() {
-    for await (const { name, about } of this.all()) {
-      if (about) continue;
+    for await (const [name, folder] of this.#folder.entries()) {
+      const entry = new Entry(/** @type {FileSystemDirectoryHandle} */ (folder));
       // A tab that is writing it holds the lock.
       await navigator.locks.request(lockOf(name), { ifAvailable: true }, async (lock) => {
-        if (lock) await remove(this.#folder, name);
+        if (!lock) return;
+        const about = await entry.about();
+        if (!about) await remove(this.#folder, name);
+        else if (about.complete) await entry.keepOnly(about.files);
       });
     }
   }

@@ -58,6 +58,15 @@ export class Entry {
     return (await this.folder.getFileHandle(name)).getFile();
   }
 
+  /**
+   * Removes all other files.
+   * @param {StoredFile[]} files
+   */
+  async keepOnly(files) {
+    const kept = new Set([ABOUT, ...files.map(({ stored }) => stored)]);
+    for await (const name of this.folder.keys()) if (!kept.has(name)) await remove(this.folder, name);
+  }
+
   /** Bytes on disk, of complete and partial files. */
   async bytes() {
     let sum = 0;

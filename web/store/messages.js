@@ -129,9 +129,10 @@ export async function withRoom(what, work) {
 }
 
 /**
- * Whether the partial result is still usable: the space ran out, or the user stopped it.
+ * Whether what is already stored is still usable: the user stopped, with whatever reason, or the space ran out.
  * @param {unknown} error
+ * @param {AbortSignal} [signal]
  */
-export function canGoOn(error) {
-  return ['QuotaExceededError', 'AbortError'].includes(/** @type {Error} */ (error)?.name);
+export function canGoOn(error, signal) {
+  return Boolean(signal?.aborted) || /** @type {Error} */ (error).name === 'QuotaExceededError';
 }

@@ -213,8 +213,7 @@ class Input {
     try {
       return await this.#reader.read();
     } catch (error) {
-      const { name, message } = /** @type {Error} */ (error);
-      throw name === 'AbortError' ? error : this.damaged(message.replace(/\.$/, ''));
+      throw this.damaged(/** @type {Error} */ (error).message.replace(/\.$/, ''));
     }
   }
 

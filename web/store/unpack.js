@@ -46,6 +46,8 @@ export async function unpack(archive, job) {
     if (!files.some(({ path }) => WEIGHTS.test(path))) throw nothing(job.name);
   } catch (error) {
     for (const { stored } of files) await job.folder.removeEntry(stored).catch(() => {});
+    // A stream that was stopped only looks damaged.
+    job.signal?.throwIfAborted();
     throw error;
   }
   return withoutTopFolder(files).sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -64,10 +66,11 @@ async function decompressed(archive, { progress, signal }) {
   const counted = new TransformStream({
     transform(piece, controller) {
       progress?.((done += piece.length), archive.size, 'unpack');
+      signal?.throwIfAborted();
       controller.enqueue(piece);
     },
   });
-  const stream = archive.stream().pipeThrough(counted, { signal });
+  const stream = archive.stream().pipeThrough(counted);
   return magic[0] === 0x1f && magic[1] === 0x8b ? stream.pipeThrough(new DecompressionStream('gzip')) : stream;
 }
 
