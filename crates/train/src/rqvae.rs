@@ -7,7 +7,7 @@ use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks, Restar
 use super::parameters::{Gradients, Named, Parameters};
 use super::rank_share::RankShare;
 use super::ssim::ssim;
-use residua_core::config::SSIM_WINDOW;
+use residua_core::config::{Focus, SSIM_WINDOW};
 use residua_core::error::{Error, Result};
 use residua_core::random::uniform;
 use residua_kernels::dropout::Noise;
@@ -306,12 +306,33 @@ fn quantized_pictures(
     Some(Tensor::<1>::from_floats(kept.as_slice(), &cells.device().inner()).unsqueeze_dim(1))
 }
 
+/// How much errors at each pixel of `images` `[B, 3, H, W]` count, `[1, 1, H, W]`, with a mean of 1. `None` if all count
+/// the same.
+fn focus_weights(focus: &[Focus], images: &Tensor<4>) -> Option<Tensor<4>> {
+    let [.., height, width] = images.dims();
+    let mut weights = vec![1.0f32; height * width];
+    for Focus { rows, columns, weight } in focus {
+        for row in rows[0]..rows[1] {
+            weights[row * width..][columns[0]..columns[1]].fill(*weight as f32);
+        }
+    }
+    let mean = weights.iter().sum::<f32>() / weights.len() as f32;
+    weights.iter_mut().for_each(|weight| *weight /= mean);
+    let tensor =
+        || Tensor::<1>::from_floats(weights.as_slice(), &images.device()).reshape([1, 1, height, width]);
+    (!focus.is_empty()).then(tensor)
+}
+
 /// The configured reconstruction loss.
 fn compare(hparams: &Hparams, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
     let difference = made.clone() - images.clone();
-    let distance = match hparams.loss_type {
-        ReconstructionLoss::L1 => difference.abs().mean(),
-        ReconstructionLoss::Mse => difference.powi_scalar(2).mean(),
+    let distances = match hparams.loss_type {
+        ReconstructionLoss::L1 => difference.abs(),
+        ReconstructionLoss::Mse => difference.powi_scalar(2),
+    };
+    let distance = match focus_weights(&hparams.focus, &images) {
+        Some(weights) => (distances * weights).mean(),
+        None => distances.mean(),
     };
     if hparams.ssim_weight == 0.0 {
         return distance;

@@ -75,12 +75,27 @@ pub struct Hparams {
     /// published key.
     #[serde(default)]
     pub ssim_weight: f64,
+    /// Parts of the picture where errors count more, for pictures that are aligned, such as faces (compare
+    /// "Make-A-Scene", arXiv 2203.13131, section 3.3). Not a published key.
+    #[serde(default)]
+    pub focus: Vec<Focus>,
     #[serde(default, rename = "masked_dropout", skip_serializing)]
     _masked_dropout: Unread,
     #[serde(default, rename = "use_padding_idx", skip_serializing)]
     _use_padding_idx: Unread,
     #[serde(default, rename = "commitment_loss", skip_serializing)]
     _commitment_loss: Unread,
+}
+
+/// A part of the picture where errors count more.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Focus {
+    /// The first row and the row after the last, in pixels.
+    pub rows: [usize; 2],
+    /// The first column and the column after the last, in pixels.
+    pub columns: [usize; 2],
+    /// How often an error there counts.
+    pub weight: f64,
 }
 
 /// Distance of a reconstruction from its image, averaged over all values.
@@ -255,6 +270,16 @@ impl RqVaeConfig {
                 "resolution: expected a multiple of {SSIM_WINDOW} for ssim_weight, found {}",
                 d.resolution
             )));
+        }
+        for Focus { rows, columns, weight } in &h.focus {
+            let is_inside = |&[first, end]: &[usize; 2]| first < end && end <= d.resolution;
+            if ![rows, columns].into_iter().all(is_inside) || !(0.0..=1000.0).contains(weight) {
+                return Err(Error::invalid(format!(
+                    "focus: expected rows and columns within {} pixels, and a weight of 0 to 1000, found rows {rows:?}, \
+                     columns {columns:?} and weight {weight}",
+                    d.resolution
+                )));
+            }
         }
         let sizes = self.codebook_sizes()?;
         if h.shared_codebook && sizes.iter().any(|&size| size != sizes[0]) {
