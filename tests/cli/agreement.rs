@@ -118,6 +118,77 @@ fn a_single_changed_value_or_code_fails() {
     }
 }
 
+/// Writes the golden tensors of `case` with `name` replaced by zeros of another shape.
+fn reshape(desk: &Desk, case: &str, name: &str, shape: &[usize]) {
+    let bytes = std::fs::read(given(&format!("fixtures/{case}/golden.safetensors"))).unwrap();
+    let golden = SafeTensors::deserialize(&bytes).unwrap();
+    let zeros = vec![0; 4 * shape.iter().product::<usize>()];
+    let zeros = TensorView::new(Dtype::F32, shape.to_vec(), &zeros).unwrap();
+    let others = golden.tensors().into_iter().filter(|(other, _)| other != name);
+    let tensors: Vec<_> = others.chain([(name.to_string(), zeros)]).collect();
+    desk.write("case/golden.safetensors", safetensors::serialize(tensors, None).unwrap());
+    for file in ["config.yaml", "model.pt"] {
+        let from = format!("fixtures/{case}/{file}");
+        if given(&from).exists() {
+            desk.copy(&from, &format!("case/{file}"));
+        }
+    }
+}
+
+/// A comparison of fewer values than there are could not fail.
+#[test]
+fn outputs_of_another_shape_are_rejected() {
+    for (case, name, shape, message) in [
+        (
+            "sampling-filter",
+            "logits",
+            &[1, 0][..],
+            "expected values in logits, found none: its shape is [1, 0]",
+        ),
+        (
+            "sampling-filter",
+            "probs_t1.0_k1_p1.0",
+            &[0, 96],
+            "expected values in probs_t1.0_k1_p1.0, found none",
+        ),
+        ("sampling-filter", "probs_t1.0_k1_p1.0", &[1, 96], "of shape [6, 96], found [1, 96]"),
+        ("rqvae-shared", "codes", &[3, 8, 0, 4], "expected values in codes, found none"),
+        ("rqvae-shared", "codes", &[1, 8, 8, 4], "expected codes of shape [3, 8, 8, 4], found [1, 8, 8, 4]"),
+        (
+            "rqvae-shared",
+            "soft_codes_argmax",
+            &[3, 8, 4, 4],
+            "expected soft_codes_argmax of shape [3, 8, 8, 4]",
+        ),
+        (
+            "rqvae-shared",
+            "image",
+            &[3, 3, 16, 16],
+            "expected image of shape [3, 3, 32, 32], found [3, 3, 16, 16]",
+        ),
+        (
+            "rqt-unconditional",
+            "codes",
+            &[2, 8, 8, 3],
+            "expected codes of shape [2, 8, 8, 4], found [2, 8, 8, 3]",
+        ),
+        (
+            "rqt-unconditional",
+            "greedy",
+            &[3, 8, 8, 4],
+            "expected greedy of shape [2, 8, 8, 4], found [3, 8, 8, 4]",
+        ),
+    ] {
+        let desk = Desk::new();
+        reshape(&desk, case, name, shape);
+        let rqvae = if case.starts_with("rqt") { "--rqvae fixtures/rqvae-shared" } else { "" };
+        desk.refuses(&format!("verify case {rqvae}"), 1, message);
+    }
+    let desk = Desk::new();
+    desk.write("case/golden.json", r#"{"captions": [], "tokenizers": {"simple": {"ids": []}}}"#);
+    desk.refuses("verify case", 1, "case/golden.json: expected captions, found none");
+}
+
 #[test]
 fn a_folder_without_cases_is_rejected() {
     let desk = Desk::new();

@@ -261,3 +261,25 @@ fn archives_that_escape_their_folder_are_rejected() {
         desk.refuses("convert model.tar.gz out", 1, message);
     }
 }
+
+/// It is unpacked into memory: first, there must be room.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_compressed_checkpoint_larger_than_memory_is_rejected() {
+    let desk = Desk::new();
+    desk.copy("fixtures/rqvae-shared/config.yaml", "config.yaml");
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    // Zeros, and what makes the file large enough for them.
+    let rest = vec![7; 8 << 20];
+    for (name, method, bytes) in [
+        ("model/data/0", zip::CompressionMethod::Deflated, &vec![0; 200 << 20]),
+        ("model/data/1", zip::CompressionMethod::Stored, &rest),
+    ] {
+        zip.start_file(name, SimpleFileOptions::default().compression_method(method)).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    desk.write("model.pt", zip.finish().unwrap().into_inner());
+    let line = "info model.pt";
+    let run = super::large_pictures::limited(&desk, 300_000, line);
+    run.is_refusal(line, 1, "the compressed file needs 427 MB of memory, more than is free: ");
+}

@@ -6,7 +6,7 @@ use residua_io::image_io::Picture;
 use residua_io::image_io::png_text::{Provenance, encode_png};
 use serde_json::{Value, json};
 
-use super::desk::{Desk, stacks};
+use super::desk::{Desk, given, stacks};
 
 fn stack(code: u32) -> CodeStack {
     CodeStack::new(8, 8, 4, vec![code; 256]).unwrap()
@@ -181,18 +181,24 @@ fn a_bundled_model_knows_its_rqvae() {
         .warns("characters-128-ar was trained on the codes of an RQ-VAE other than own/stage1.safetensors");
 }
 
-/// Recipes are untrusted: a path in one is opened only if it is a local file or folder.
+/// Recipes are untrusted: a path in one is opened only if it is a local file or folder, seen from the picture.
 #[test]
 fn a_recipe_with_a_missing_model_asks_for_it() {
     let desk = Desk::new();
     desk.does("sample --model fixtures/rqt-class --class 0 --out sampled");
-    for name in ["/nonexistent/model.pt", "/dev/null", "http://127.0.0.1/model.pt"] {
+    let present = given("fixtures/rqt-class").display().to_string();
+    for (name, shown) in [
+        ("/nonexistent/model.pt", "model.pt"),
+        ("/dev/null", "null"),
+        (&present, "rqt-class"),
+        ("http://127.0.0.1/model.pt", "http://127.0.0.1/model.pt"),
+    ] {
         change(&desk, |recipe| {
             recipe["rqvae"]["name"] = json!(name);
             recipe["sampling"]["rqtransformer"]["name"] = json!(name);
         });
         let message =
-            format!("the picture was made with {name}, which was not found; give the model with --model");
+            format!("the picture was made with {shown}, which was not found; give the model with --model");
         for command in ["decode", "sample --out out --from"] {
             desk.refuses(&format!("{command} sampled/changed.png"), 2, &message);
             desk.does(&format!("{command} sampled/changed.png --model fixtures/rqt-class"));

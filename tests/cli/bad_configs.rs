@@ -28,6 +28,13 @@ fn impossible_sizes_are_rejected() {
         ),
         ("rqvae-shared", "n_embed: 64", "n_embed: .nan", "model/config.yaml"),
         ("rqvae-shared", "num_res_blocks: 1", "num_res_blocks: 99999", "num_res_blocks: expected 1 to 16"),
+        (
+            "rqvae-shared",
+            "in_channels: 3",
+            "in_channels: 1",
+            "in_channels: expected 3, for red, green and blue",
+        ),
+        ("rqvae-shared", "out_ch: 3", "out_ch: 2", "out_ch: expected 3, for red, green and blue, found 2"),
         ("rqvae-shared", "z_channels: 24", "z_channels: -24", "model/config.yaml"),
         (
             "rqvae-shared",

@@ -119,6 +119,16 @@ fn impossible_measurements_are_rejected_in_one_line() {
             1,
             "few.npz: expected statistics of Inception's 2048 features, found 3",
         ),
+        (
+            "eval fid --data data --inception none.pth --model fixtures/rqt-class --resolution 0",
+            2,
+            "--resolution: a picture of 0x0 has no pixels",
+        ),
+        (
+            "eval statistics --data data --inception none.pth --out a.npz --resolution 20000",
+            2,
+            "--resolution: a picture of 20000x20000 is more than the 256 megapixels allowed",
+        ),
         ("eval reconstruction --data empty", 1, "expected pictures"),
         ("eval reconstruction --data none", 1, "none"),
         ("eval reconstruction --data broken", 1, "expected pictures, found none in 1 file"),

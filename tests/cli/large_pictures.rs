@@ -1,4 +1,4 @@
-//! Pictures of 200 megapixels are read if memory allows.
+//! Large pictures are read if memory allows.
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
@@ -26,7 +26,7 @@ fn write_large(desk: &Desk) {
 }
 
 /// Runs the program with this many kilobytes of memory for its data.
-fn limited(desk: &Desk, kilobytes: usize, line: &str) -> Run {
+pub fn limited(desk: &Desk, kilobytes: usize, line: &str) -> Run {
     let program = desk.command(line);
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -d {kilobytes}; exec \"$@\""), "sh"]);
@@ -49,4 +49,23 @@ fn a_picture_of_200_megapixels_needs_memory_for_its_pixels_once() {
     let run = limited(&desk, 2 * PIXELS, line);
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(desk.path("large.npy").is_file());
+}
+
+/// A GIF of one pixel on a canvas of 10,000x10,000.
+fn large_gif() -> Vec<u8> {
+    let side = 10_000u16.to_le_bytes();
+    let header = [&b"GIF89a"[..], &side, &side, b"\x80\0\0", &[0, 0, 0, 255, 255, 255]].concat();
+    [&header[..], b"\x2c\0\0\0\0\x01\0\x01\0\0", b"\x02\x02\x44\x01\0", b"\x3b"].concat()
+}
+
+/// Its frames are counted without a second canvas.
+#[test]
+fn a_gif_needs_memory_for_its_pixels_and_a_copy() {
+    let desk = Desk::new();
+    desk.write("large.gif", large_gif());
+    let line = "encode large.gif";
+    let message = "large.gif: a picture of 10000x10000 needs 800 MB of memory";
+    limited(&desk, 500_000, line).is_refusal(line, 1, message);
+    let run = limited(&desk, 1_050_000, line);
+    assert_eq!(run.code, Some(0), "{run:?}");
 }

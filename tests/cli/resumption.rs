@@ -1,5 +1,7 @@
 //! Runs that are resumed after a mishap: damaged files, killed processes, moved weights.
 
+use serde_json::Value;
+
 use super::brought::{desk, train};
 use super::training::{JUDGES, STAGE1, metrics};
 
@@ -58,6 +60,43 @@ fn a_run_that_ends_while_it_draws_has_its_last_checkpoint() {
         "{run:?}"
     );
     assert!(desk.path("run/checkpoints/00000002/training.safetensors").is_file());
+}
+
+/// A run that was killed or stopped in its last evaluation has its last checkpoint, but neither metrics nor sheet.
+#[test]
+fn the_last_evaluation_is_made_up_for() {
+    let desk = desk();
+    let finish =
+        |rest: &str| desk.does(&format!("train rqvae stage1.yaml --data data --out run --steps 2 {rest}"));
+    finish("");
+    let (whole, sheet) = (metrics(&desk.path("run")), desk.path("run/sheets/00000002.png"));
+    let drawn = std::fs::read(&sheet).unwrap();
+    assert!(whole[1]["held_out_loss"].is_number(), "{whole:?}");
+    let same = |found: &Value, expected: &Value, prefix: &str| {
+        let expected = expected.as_object().unwrap().iter();
+        for (name, value) in expected.filter(|(name, _)| name.starts_with(prefix)) {
+            let (found, value) = (found[name].as_f64().unwrap(), value.as_f64().unwrap());
+            // Reading and writing a number may change its last digit.
+            assert!((found - value).abs() <= 1e-12 * value.abs(), "{name}: {found} {value}");
+        }
+    };
+    let mut stopped = whole[1].clone();
+    stopped.as_object_mut().unwrap().retain(|name, _| !name.starts_with("held_out_"));
+    for (left, kept) in [(String::new(), "held_out_"), (format!("{stopped}\n"), "")] {
+        desk.write("run/metrics.jsonl", format!("{}\n{left}", whole[0]));
+        std::fs::remove_file(&sheet).unwrap();
+        finish("--resume");
+        let found = metrics(&desk.path("run"));
+        assert!(found.len() == 2 && found[1]["step"] == 2, "{found:?}");
+        same(&found[0], &whole[0], "");
+        same(&found[1], &whole[1], kept);
+        assert_eq!(std::fs::read(&sheet).unwrap(), drawn);
+    }
+    // Nothing is made twice.
+    desk.write("run/sheets/00000002.png", "as it is");
+    finish("--resume");
+    assert_eq!(std::fs::read(&sheet).unwrap(), b"as it is");
+    assert_eq!(metrics(&desk.path("run")).len(), 2);
 }
 
 #[test]

@@ -163,10 +163,6 @@ pub fn fitted(model: &RqVae, picture: &Picture) -> Result<Picture> {
 
 /// A part of the picture at the model's resolution.
 pub fn framed(model: &RqVae, picture: &Picture, framing: Framing) -> Result<Picture> {
-    if model.config.ddconfig.in_channels != 3 {
-        let found = model.config.ddconfig.in_channels;
-        return Err(Error::invalid(format!("expected a model of 3 colour channels, found {found}")));
-    }
     framing.apply(picture, model.config.ddconfig.resolution)
 }
 

@@ -13,6 +13,7 @@ pub mod config;
 mod context_tests;
 pub mod data;
 pub mod discriminator;
+mod finish;
 pub mod judges;
 pub mod latents;
 pub mod lock;

@@ -238,6 +238,9 @@ impl Run<'_> {
         let world = self.share.world().clone();
         let mut pace = Pace::new(world.clone());
         self.compare(begun)?;
+        if begun == self.plan.steps {
+            return self.finish(shown, task);
+        }
         for step in begun..self.plan.steps {
             pace.begin();
             let rate = self.plan.schedule.at(step);
@@ -303,7 +306,7 @@ impl Run<'_> {
 
     /// Metrics on held-out pictures, of which ranks take batches in turn; empty if there are none or the run is stopped
     /// meanwhile.
-    fn validate(&mut self, steps: u64, task: &Task<'_>) -> Result<Measured> {
+    pub(super) fn validate(&mut self, steps: u64, task: &Task<'_>) -> Result<Measured> {
         let world = self.share.world().clone();
         let mut found = Validation::default();
         for batch in in_order_by_turns(&self.held_out, [world.rank(), world.size()]) {
@@ -346,7 +349,7 @@ impl Run<'_> {
         self.folder.save(steps, self.document, &model, &training).map(drop)
     }
 
-    fn draw(&mut self, steps: u64, held_out: &Loaded) -> Result<PathBuf> {
+    pub(super) fn draw(&mut self, steps: u64, held_out: &Loaded) -> Result<PathBuf> {
         let pictures = self.trainee.sheet(held_out)?;
         let columns = held_out.len().max(1);
         let path = self.folder.sheet(steps);

@@ -235,6 +235,20 @@ pub(super) mod tests {
         assert!(found.contains("\"data.pkl\" ends beyond the file's"), "{found}");
     }
 
+    /// Its size in the directory is what memory was set aside for.
+    #[test]
+    fn a_compressed_entry_of_another_size_is_refused() {
+        let pickle = pickled(&dict(&[("w", weight())]));
+        let ByteSource::Memory(bytes) = deflated(&[("data.pkl", &pickle)]) else { unreachable!() };
+        let directory = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        for size in [pickle.len() as u32 - 1, pickle.len() as u32 + 1] {
+            let mut bytes = bytes.to_vec();
+            bytes[directory + 24..][..4].copy_from_slice(&size.to_le_bytes());
+            let found = message(read(&ByteSource::Memory(bytes.into()), StateKind::Auto));
+            assert!(found.contains("not a complete .pt file"), "{found}");
+        }
+    }
+
     fn deflated(files: &[Part]) -> ByteSource {
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);

@@ -8,6 +8,7 @@ use super::pickle;
 use super::pt::RE_SAVE;
 use residua_core::error::{Error, Result};
 use residua_core::files::bytes::ByteSource;
+use residua_core::memory;
 
 /// Folder with a TorchScript program's code, which is never read.
 const CODE: &str = "code/";
@@ -17,7 +18,7 @@ const MOST_UNPACKED: u64 = 32;
 /// The files in a `.pt`, all below one folder, except code.
 pub(super) struct Archive<'s> {
     source: &'s ByteSource,
-    /// The concatenated files, if they are compressed.
+    /// The files one after another, if they are compressed.
     pub unpacked: Option<ByteSource>,
     /// Start and length by name, without the folder.
     pub files: HashMap<String, Part>,
@@ -27,11 +28,12 @@ impl<'s> Archive<'s> {
     /// Reads the zip's directory.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if it is damaged, encrypted, or decompresses to far more than its size.
+    /// [`Error::Invalid`] if it is damaged, encrypted, or decompresses to far more than its size or the free memory.
     pub fn open(source: &'s ByteSource) -> Result<Self> {
         let reader = BufReader::new(source.reader());
         let mut zip = zip::ZipArchive::new(reader).map_err(damaged)?;
         let (mut files, mut is_packed) = (HashMap::new(), false);
+        let (mut total, mut largest) = (0u64, 0);
         for index in 0..zip.len() {
             let entry = zip.by_index_raw(index).map_err(damaged)?;
             let Some(name) = name_below(&entry)? else { continue };
@@ -39,6 +41,8 @@ impl<'s> Archive<'s> {
                 return Err(Error::invalid(format!("{name:?} in the file is encrypted: {RE_SAVE}")));
             }
             is_packed |= entry.compression() != zip::CompressionMethod::Stored;
+            total = total.saturating_add(entry.size());
+            largest = largest.max(entry.size());
             let start = entry.data_start().unwrap_or(u64::MAX);
             let len = entry.compressed_size();
             if start.checked_add(len).is_none_or(|end| end > source.len()) {
@@ -52,8 +56,21 @@ impl<'s> Archive<'s> {
         if !is_packed {
             return Ok(Self { source, unpacked: None, files });
         }
-        let (bytes, files) = unpacked(&mut zip, MOST_UNPACKED.saturating_mul(source.len()))?;
-        Ok(Self { source, unpacked: Some(ByteSource::Memory(bytes.into())), files })
+        if total > MOST_UNPACKED.saturating_mul(source.len()) {
+            return Err(Error::invalid(format!(
+                "the file unpacks to more than {MOST_UNPACKED} times its size: {RE_SAVE}"
+            )));
+        }
+        // Each file is copied after it is unpacked.
+        let needed = total.saturating_add(largest);
+        if !memory::can_hold(needed) {
+            return Err(Error::invalid(format!(
+                "the compressed file needs {} MB of memory, more than is free: {RE_SAVE}, or close other programs",
+                needed / 1_000_000
+            )));
+        }
+        let (parts, files) = unpacked(&mut zip)?;
+        Ok(Self { source, unpacked: Some(ByteSource::Joined(parts)), files })
     }
 
     /// The bytes to which the offsets of `files` refer.
@@ -106,23 +123,23 @@ fn name_below<R: Read + ?Sized>(entry: &zip::read::ZipFile<'_, R>) -> Result<Opt
     Ok((!is_code).then(|| below.unwrap_or(&name).to_owned()))
 }
 
-/// Decompresses and concatenates all files of `zip`, up to `most` bytes, with the position of each.
+/// Decompresses all files of `zip`, with the position of each when they follow one another.
 fn unpacked<R: Read + Seek>(
     zip: &mut zip::ZipArchive<R>,
-    most: u64,
-) -> Result<(Vec<u8>, HashMap<String, Part>)> {
-    let (mut bytes, mut files) = (Vec::new(), HashMap::new());
+) -> Result<(Vec<ByteSource>, HashMap<String, Part>)> {
+    let (mut parts, mut files, mut start) = (Vec::new(), HashMap::new(), 0);
     for index in 0..zip.len() {
         let entry = zip.by_index(index).map_err(damaged)?;
         let Some(name) = name_below(&entry)? else { continue };
-        let (start, room) = (bytes.len() as u64, most - bytes.len() as u64);
-        let read = entry.take(room + 1).read_to_end(&mut bytes).map_err(damaged)? as u64;
-        if read > room {
-            return Err(Error::invalid(format!(
-                "the file unpacks to more than {MOST_UNPACKED} times its size: {RE_SAVE}"
-            )));
+        let size = entry.size();
+        let mut bytes = Vec::with_capacity(size as usize);
+        let read = entry.take(size + 1).read_to_end(&mut bytes).map_err(damaged)? as u64;
+        if read != size {
+            return Err(damaged(format!("{name:?} does not have the {size} bytes that its directory lists")));
         }
-        files.insert(name, (start, read));
+        parts.push(ByteSource::Memory(bytes.into()));
+        files.insert(name, (start, size));
+        start += size;
     }
-    Ok((bytes, files))
+    Ok((parts, files))
 }

@@ -11,7 +11,7 @@ use super::super::drafting::DraftingArguments;
 use super::super::options::{ConditionArguments, SamplingArguments, TransformerArguments};
 use super::super::output::Console;
 use super::parts::{OwnPart, PartArguments, Setting};
-use super::reference::{Reference, enough, splits};
+use super::reference::{Reference, check_resolution, enough, splits};
 use super::{PicturesArguments, protocol_lines};
 use residua_core::config::Precision;
 use residua_core::error::{Error, Result};
@@ -104,6 +104,7 @@ impl Fid {
         if let Some(count) = self.sampling.number {
             splits(self.splits, count as usize)?;
         }
+        check_resolution(self.resolution)?;
         if self.reference.batch.is_some() && self.reference.is_saved() && self.samples.is_none() {
             return Err(Error::usage(
                 "--batch does nothing with saved statistics and new samples, as no pictures are read: leave it out",

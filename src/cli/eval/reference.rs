@@ -9,6 +9,7 @@ use residua_core::part::Part;
 use residua_engine::eval::Pictures;
 use residua_engine::eval::sets::{self, Observer};
 use residua_io::image_io::framing::Framing;
+use residua_io::image_io::resize;
 use residua_judges::inception::FEATURES;
 use residua_metrics::frechet::Statistics;
 
@@ -130,4 +131,10 @@ pub fn splits(asked: Option<usize>, count: usize) -> Result<usize> {
         )));
     }
     Ok(splits)
+}
+
+/// Refuses a `--resolution` to which no picture can be resized.
+pub fn check_resolution(asked: Option<usize>) -> Result<()> {
+    let checked = asked.map_or(Ok(()), resize::check_resolution);
+    checked.map_err(|error| Error::usage(format!("--resolution: {error}")))
 }

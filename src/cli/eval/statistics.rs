@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::options::DeviceArguments;
 use super::super::output::{Console, shown};
 use super::super::target::{ForceArguments, Target};
-use super::reference::UNSCORED;
+use super::reference::{UNSCORED, check_resolution};
 use super::{PicturesArguments, protocol_lines};
 use residua_core::error::Result;
 use residua_engine::eval::sets::{Observer, Protocol};
@@ -37,6 +37,7 @@ pub struct SaveStatistics {
 impl SaveStatistics {
     /// Writes the file and prints how it was computed.
     pub fn run(&self, console: &Console) -> Result<()> {
+        check_resolution(self.resolution)?;
         let target = Target::given(&self.out, "npz", self.force, console)?;
         let device = self.device.open()?;
         let observer = Observer::open(&self.inception, &device)?;

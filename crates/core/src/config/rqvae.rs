@@ -209,8 +209,6 @@ impl RqVaeConfig {
         }
         let limits = [
             ("resolution", d.resolution, 4096),
-            ("in_channels", d.in_channels, 16),
-            ("out_ch", d.out_ch, 16),
             ("ch", d.ch, 4096),
             ("z_channels", d.z_channels, 8192),
             ("patch", d.patch, 16),
@@ -224,6 +222,8 @@ impl RqVaeConfig {
         for (key, value, most) in limits {
             within(key, value, most)?;
         }
+        rgb("in_channels", d.in_channels)?;
+        rgb("out_ch", d.out_ch)?;
         for &factor in &d.ch_mult {
             within("ch_mult", factor, 64)?;
         }
@@ -238,7 +238,22 @@ impl RqVaeConfig {
         }
         dropout("dropout", d.dropout)?;
         dropout("unquantized_rate", h.unquantized_rate)?;
+        self.check_training()?;
         self.check_shapes()
+    }
+
+    /// Checks what only training uses: it would otherwise fail at its first step, or learn a useless model.
+    fn check_training(&self) -> Result<()> {
+        let h = &self.hparams;
+        for decay in h.decay.values("decay", self.depth())? {
+            dropout("decay", decay)?;
+        }
+        for threshold in h.restart_threshold.values("restart_threshold", self.depth())? {
+            not_negative("restart_threshold", threshold)?;
+        }
+        not_negative("latent_loss_weight", h.latent_loss_weight)?;
+        not_negative("blank_weight", h.blank_weight)?;
+        not_negative("ssim_weight", h.ssim_weight)
     }
 
     fn check_shapes(&self) -> Result<()> {
@@ -288,5 +303,75 @@ impl RqVaeConfig {
             )));
         }
         Ok(())
+    }
+}
+
+/// Checks that a model takes or makes pictures of three colours, as all files here have; `key` is the published
+/// key.
+pub fn rgb(key: &str, channels: usize) -> Result<()> {
+    if channels == 3 {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{key}: expected 3, for red, green and blue, found {channels}")))
+}
+
+fn not_negative(key: &str, value: f64) -> Result<()> {
+    if value >= 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{key}: expected a number of 0 or more, found {value}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const CONFIG: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/rqvae-shared/config.yaml"));
+
+    #[test]
+    fn impossible_values_are_refused_in_one_line() {
+        for (section, value, expected) in [
+            ("ddconfig", "in_channels: 1", "in_channels: expected 3, for red, green and blue, found 1"),
+            ("ddconfig", "out_ch: 1", "out_ch: expected 3, for red, green and blue, found 1"),
+            ("ddconfig", "out_ch: 4", "out_ch: expected 3, for red, green and blue, found 4"),
+            ("hparams", "decay: 2.0", "decay: expected at least 0 and less than 1, found 2"),
+            ("hparams", "decay: -3.0", "decay: expected at least 0 and less than 1, found -3"),
+            ("hparams", "decay: [0.5, 0.5, 0.5, 1.0]", "decay: expected at least 0 and less than 1, found 1"),
+            ("hparams", "decay: [0.5]", "decay: expected one value, or 4 for 4 depths, found 1"),
+            ("hparams", "restart_threshold: [1.0, 1.0]", "restart_threshold: expected one value, or 4 for"),
+            (
+                "hparams",
+                "restart_threshold: -1.0",
+                "restart_threshold: expected a number of 0 or more, found -1",
+            ),
+            ("hparams", "latent_loss_weight: -1.0", "latent_loss_weight: expected a number of 0 or more"),
+            ("hparams", "blank_weight: -0.5", "blank_weight: expected a number of 0 or more, found -0.5"),
+            ("hparams", "ssim_weight: -0.5", "ssim_weight: expected a number of 0 or more, found -0.5"),
+        ] {
+            let mut document = Config::parse("c", CONFIG).unwrap().document;
+            let (key, value) = value.split_once(": ").unwrap();
+            document["arch"][section][key] = serde_json::from_str(value).unwrap();
+            let message = Config::from_document("c", document).expect_err(key).to_string();
+            assert!(message.starts_with(&format!("c: {expected}")) && !message.contains('\n'), "{message}");
+        }
+    }
+
+    #[test]
+    fn values_at_their_limits_are_accepted() {
+        let mut document = Config::parse("c", CONFIG).unwrap().document;
+        for key in ["decay", "restart_threshold", "latent_loss_weight", "blank_weight", "ssim_weight"] {
+            document["arch"]["hparams"][key] = 0.into();
+        }
+        Config::from_document("c", document).unwrap();
+    }
+
+    /// A configuration in code may hold what no document can.
+    #[test]
+    fn weights_are_finite() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(not_negative("k", value).is_err());
+        }
     }
 }

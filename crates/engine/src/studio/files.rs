@@ -139,6 +139,7 @@ fn open(path: &Path, bytes: &[u8], output: &impl Fn(Output)) -> Result<Opened> {
 }
 
 /// What a picture says about how it was made.
+#[derive(Default)]
 struct Carried {
     codes: Option<CodeStack>,
     recipe: Option<Arc<Recipe>>,
@@ -182,7 +183,7 @@ async fn list(place: &Path, task: &mut Task<'_>, output: &impl Fn(Output)) -> Re
     output(Output::Folder);
     for (done, file) in files.iter().enumerate() {
         task.pause().await?;
-        output(match listed(file) {
+        output(match listed(file, output) {
             Ok(listed) => Output::Listed(listed),
             Err(error) => Output::Warned(error.to_string()),
         });
@@ -191,12 +192,16 @@ async fn list(place: &Path, task: &mut Task<'_>, output: &impl Fn(Output)) -> Re
     Ok(())
 }
 
-/// Reads a picture of a folder, with the codes and recipe that it carries.
-fn listed(path: &Path) -> Result<Listed> {
+/// Reads a picture of a folder, with the codes and recipe that it carries. If these cannot be read, the picture may
+/// still be whole.
+fn listed(path: &Path, output: &impl Fn(Output)) -> Result<Listed> {
     let named = |error| named(path, error);
     let bytes = read_limited(path, LARGEST)?;
     let image = decode(&bytes).map_err(named)?;
-    let Carried { codes, recipe } = carried(path, &bytes).map_err(named)?;
+    let Carried { codes, recipe } = carried(path, &bytes).unwrap_or_else(|error| {
+        output(Output::Warned(format!("{}; the picture is shown without codes", named(error))));
+        Carried::default()
+    });
     let stack = codes.filter(|_| has_its_pixels(&bytes, &image) != Some(false)).map(Arc::new);
     let is_large = image.width().max(image.height()) as usize > MOST_LISTED;
     let image = if is_large { resize::fit(&image, MOST_LISTED)? } else { image };
@@ -212,6 +217,8 @@ fn compare([one, other]: &[Pictured; 2]) -> Result<Output> {
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use std::cell::RefCell;
+
+    use residua_io::image_io::png_text::encode_png;
 
     use super::*;
 
@@ -240,6 +247,20 @@ mod tests {
         std::fs::write(&path, b"no picture").unwrap();
         let message = outputs(Reading::Picture(path)).unwrap_err().to_string();
         assert!(message.starts_with("large.png: expected a picture"), "{message}");
+    }
+
+    #[test]
+    fn a_picture_with_an_unreadable_recipe_is_listed_with_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = Provenance { recipe: Some("not JSON".into()), codes: None };
+        let bytes = encode_png(&image::RgbImage::new(4, 3), &recipe).unwrap();
+        std::fs::write(folder.path().join("a.png"), bytes).unwrap();
+        let found = outputs(Reading::Folder(folder.path().into())).unwrap();
+        let [Output::Folder, Output::Warned(warning), Output::Listed(listed)] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert!(warning.starts_with("a.png: the picture's text chunk residua:recipe cannot be"), "{warning}");
+        assert_eq!((listed.picture.width(), listed.picture.height()), (4, 3));
     }
 
     #[test]

@@ -14,9 +14,16 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// Opens the file.
+    /// Opens the file. Every output must have values: a comparison with none would succeed.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self { file: WeightFile::open(path, StateKind::Auto)?, path: path.display().to_string() })
+        let (file, path) = (WeightFile::open(path, StateKind::Auto)?, path.display().to_string());
+        match file.tensors().iter().find(|info| info.shape.contains(&0)) {
+            None => Ok(Self { file, path }),
+            Some(info) => Err(Error::invalid(format!(
+                "{path}: expected values in {}, found none: its shape is {:?}",
+                info.name, info.shape
+            ))),
+        }
     }
 
     /// All names.
@@ -38,6 +45,15 @@ impl Golden {
         info.shape.clone().try_into().map_err(|shape: Vec<usize>| {
             Error::invalid(format!("{}: expected {name} of {D} dimensions, found {shape:?}", self.path))
         })
+    }
+
+    /// Refuses a `name` of another shape than `expected`.
+    pub fn check<const D: usize>(&self, name: &str, expected: [usize; D]) -> Result<()> {
+        let found: [usize; D] = self.shape(name)?;
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("{}: expected {name} of shape {expected:?}, found {found:?}", self.path)))
     }
 
     /// The values of `name`.

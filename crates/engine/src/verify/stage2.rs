@@ -6,8 +6,8 @@ use super::golden::Golden;
 use super::{Comparison, tolerance, training};
 use crate::models::{Stage1, load};
 use residua_core::codes::CodeStack;
-use residua_core::config::{Architecture, Precision, StateKind};
-use residua_core::error::{Error, Result};
+use residua_core::config::{Architecture, Precision, RqTransformerConfig, StateKind};
+use residua_core::error::Result;
 use residua_core::sampling::filter::most_likely;
 use residua_core::sampling::{Filter, Forced};
 use residua_core::task::Task;
@@ -35,7 +35,7 @@ pub async fn verify(
     let model = load(&checkpoint, device, Precision::Stored, task, |loader| {
         RqTransformer::load(loader, &config, codebooks.as_ref())
     })?;
-    let codes = golden.stacks("codes")?;
+    let codes = stacks(&config, golden, "codes", golden.shape::<4>("codes")?[0])?;
     let conditions = conditions(golden, codes.len(), config.block_size_cond)?;
     let run = Run { model, conditions, relative: tolerance(device) };
     let condition = run.condition_tensor();
@@ -67,11 +67,22 @@ fn conditions(golden: &Golden, batch: usize, length: usize) -> Result<Vec<Vec<u3
     if !golden.has("cond") {
         return Ok(vec![vec![0; length]; batch]);
     }
-    let found: [usize; 2] = golden.shape("cond")?;
-    if found != [batch, length] {
-        return Err(Error::invalid(format!("golden cond: expected {:?}, found {found:?}", [batch, length])));
-    }
+    golden.check("cond", [batch, length])?;
     Ok(golden.numbers("cond")?.chunks(length).map(Vec::from).collect())
+}
+
+/// The code stacks `name` of so many `images`, which a model with this `config` knows.
+fn stacks(
+    config: &RqTransformerConfig,
+    golden: &Golden,
+    name: &str,
+    images: usize,
+) -> Result<Vec<CodeStack>> {
+    let [h, w, depth] = config.block_size;
+    golden.check(name, [images, h, w, depth])?;
+    let (stacks, sizes) = (golden.stacks(name)?, config.codebook_sizes()?);
+    stacks.iter().try_for_each(|stack| stack.validate(&sizes))?;
+    Ok(stacks)
 }
 
 struct Run {
@@ -102,7 +113,7 @@ impl Run {
 
     /// Greedy samples, given the first row of `kept` if there is one.
     async fn greedy(&self, name: &str, golden: &Golden, kept: Option<&[CodeStack]>) -> Result<Comparison> {
-        let expected = golden.stacks(name)?;
+        let expected = stacks(&self.model.config, golden, name, self.conditions.len())?;
         let (mut wrong, mut ties) = (0, 0);
         let teacher = self.teacher(&expected).await?;
         for (image, expected) in expected.iter().enumerate() {

@@ -21,11 +21,13 @@ const LARGEST: u64 = 64 << 20;
 /// is arbitrary in the published sampler (its sort is not stable), so the probabilities of equal logits are
 /// compared as a set.
 pub fn sampling_filter(folder: &Path, golden: &Golden) -> Result<Case> {
-    let [_, classes] = golden.shape("logits")?;
+    let shape: [usize; 2] = golden.shape("logits")?;
+    let classes = shape[1];
     let logits = golden.values("logits")?;
     let mut comparisons = Vec::new();
     for name in golden.names().filter(|name| name.starts_with("probs_")) {
         let filter = filter_of(name)?;
+        golden.check(name, shape)?;
         let (mut found, mut expected) = (Vec::new(), Vec::new());
         for (row, golden) in logits.chunks(classes).zip(golden.values(name)?.chunks(classes)) {
             let ours = distribution(row, &filter).unwrap_or_else(|| vec![f32::NAN; classes]);
@@ -75,6 +77,9 @@ pub fn tokenizers(folder: &Path) -> Result<Case> {
     let path = folder.join("golden.json");
     let golden: Captions = serde_json::from_slice(&read_limited(&path, LARGEST)?)
         .map_err(|e| Error::invalid(format!("{}: not a golden file of tokenizers: {e}", path.display())))?;
+    if golden.captions.is_empty() {
+        return Err(Error::invalid(format!("{}: expected captions, found none", path.display())));
+    }
     let mut comparisons = Vec::new();
     for (name, Ids { context_length, ids }) in &golden.tokenizers {
         let kind: TokenizerKind = name.parse()?;

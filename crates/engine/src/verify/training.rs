@@ -39,7 +39,7 @@ pub async fn rqvae(checkpoint: &Checkpoint, golden: &Golden, device: &Device) ->
             "loss_latent" => read(pass.commitment.clone().inner()).await?,
             // The reference has a row of zeros for padding.
             "after.codebook0.weight" => {
-                let padding = golden.values(name)?.len() - codebook.weight.len();
+                let padding = golden.values(name)?.len().saturating_sub(codebook.weight.len());
                 codebook.weight.iter().copied().chain(vec![0.0; padding]).collect()
             }
             "after.codebook0.cluster_size_ema" => codebook.cluster_size.clone(),

@@ -9,11 +9,9 @@ mod truncated;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
+use image::codecs::{png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
-use image::{
-    AnimationDecoder, ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage,
-};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::{MAX_PIXELS, check_size};
 use residua_core::error::{Error, Result};
@@ -167,11 +165,19 @@ fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
         }
         ImageFormat::WebP => WebPDecoder::new(source).is_ok_and(|webp| webp.has_animation()),
         // The end of a file without its last byte is an error, not a frame.
-        ImageFormat::Gif => {
-            GifDecoder::new(source).is_ok_and(|gif| matches!(gif.into_frames().nth(1), Some(Ok(_))))
-        }
+        ImageFormat::Gif => has_second_frame(source),
         _ => false,
     }
+}
+
+/// Whether a GIF has a second frame. No frame is decoded: each would need as much memory as the picture.
+fn has_second_frame(source: Cursor<&[u8]>) -> bool {
+    let mut options = gif::DecodeOptions::new();
+    options.skip_frame_decoding(true);
+    options.read_info(source).is_ok_and(|mut frames| {
+        let mut has_next = || matches!(frames.next_frame_info(), Ok(Some(_)));
+        has_next() && has_next()
+    })
 }
 
 /// Composites on white, with Pillow's rounding to nearest: `(s * a + 255 * (255 - a)) / 255`.

@@ -1,7 +1,7 @@
 //! Paths of the models in an image's recipe. Images are shared, so they name models relative to their own
 //! folder, never from the root of someone's machine; in memory, models are named like any other file.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use serde_json::Value;
 
@@ -17,16 +17,20 @@ impl Provenance {
         let folder = folder.unwrap_or(Path::new("."));
         self.renamed(|name| {
             let path = Path::new(name);
-            let alone = || path.is_absolute().then(|| path.file_name()?.to_str().map(String::from)).flatten();
-            files::relative(path, folder).or_else(alone)
+            let last = || is_rooted(path).then(|| alone(path)).flatten();
+            files::relative(path, folder).or_else(last)
         })
     }
 
     /// For the image read from `picture`: models that exist at the recorded place, relative to its folder,
-    /// are named relative to the current folder.
+    /// are named relative to the current folder. Those recorded from a root, such as that of a server, are named by
+    /// file name and not looked for: whoever made the image must not choose where.
     pub fn located(self, picture: &Path) -> Self {
         let folder = picture.parent().unwrap_or(Path::new(""));
         self.renamed(|name| {
+            if is_rooted(Path::new(name)) {
+                return Some(alone(Path::new(name)).unwrap_or_else(|| "unnamed".into()));
+            }
             let path = folder.join(name);
             let is_here = files::exists(&path) || run_of(&path).is_some_and(files::exists);
             is_here.then(|| path.display().to_string())
@@ -49,6 +53,16 @@ impl Provenance {
         });
         Self { recipe, codes: self.codes.clone() }
     }
+}
+
+/// Whether `path` starts at a root or names a drive, and so replaces a folder that it is joined to.
+fn is_rooted(path: &Path) -> bool {
+    matches!(path.components().next(), Some(Component::Prefix(_) | Component::RootDir))
+}
+
+/// The file name at the end of `path`.
+fn alone(path: &Path) -> Option<String> {
+    path.file_name()?.to_str().map(String::from)
 }
 
 /// The folder of the run to which a checkpoint belongs, judging by its path. If the run continued, it may
@@ -108,6 +122,17 @@ mod tests {
         // Saved elsewhere, the picture names the model relative to the new folder.
         let again = saved.located(&at("moved/out/000.png")).seen_from(&at("moved/again.png"));
         assert_eq!(names(&again), ["run/model.safetensors", "characters-128"]);
+    }
+
+    /// Looking for `\\server\share` on Windows would tell that server who opened the image.
+    #[test]
+    fn models_recorded_from_a_root_are_not_looked_for() {
+        let place = tempfile::tempdir().unwrap();
+        let model = place.path().join("model.pt");
+        std::fs::write(&model, "").unwrap();
+        let rooted = if cfg!(windows) { r"\\server\share" } else { "/" };
+        let found = recipe(model.to_str().unwrap(), rooted).located(&place.path().join("a.png"));
+        assert_eq!(names(&found), ["model.pt", "unnamed"]);
     }
 
     #[test]

@@ -36,6 +36,14 @@ pub struct Fit {
     pub interpolation: Interpolation,
 }
 
+/// Refuses a `resolution` to which no picture can be resized.
+///
+/// # Errors
+/// It is zero, or its square is more than [`super::MAX_PIXELS`].
+pub fn check_resolution(resolution: usize) -> Result<()> {
+    check_size(resolution as u64, resolution as u64)
+}
+
 /// Resizes so that the shorter side is `resolution`, and keeps the centre `resolution x resolution`. Only the
 /// pixels that are kept are computed.
 ///
@@ -81,39 +89,52 @@ fn shorter(image: &RgbImage) -> usize {
 /// `before` leaves out some of the pixels left over.
 fn square(image: &RgbImage, kept: [usize; 2], fit: Fit, before: impl Fn(u64) -> u64) -> Result<RgbImage> {
     let resolution = fit.resolution;
-    check_size(resolution as u64, resolution as u64)?;
-    check_size(fit.shorter as u64, fit.shorter as u64)?;
+    check_resolution(resolution)?;
+    check_resolution(fit.shorter)?;
     let (width, height) = (image.width() as usize, image.height() as usize);
-    let columns = Axis::new(width, kept[0], fit, &before);
-    let rows = Axis::new(height, kept[1], fit, &before);
-
-    let needed = rows.source();
-    let rows_from = needed.start;
-    let narrow: Vec<u8> = image
-        .as_raw()
-        .chunks_exact(width * 3)
-        .skip(rows_from)
-        .take(needed.len())
-        .flat_map(|row| {
-            columns.taps.iter().flat_map(|tap| [0, 1, 2].map(|channel| tap.apply(row, channel, 3, 0)))
-        })
-        .collect();
+    let columns: Vec<Tap> = Axis::new(width, kept[0], fit, &before).taps().collect();
+    let mut narrow = Narrow { image, columns, rows: 0..0, values: Vec::new() };
     let stride = resolution * 3;
-    let fitted = rows
-        .taps
-        .iter()
-        .flat_map(|tap| {
-            let narrow = &narrow;
-            (0..stride).map(move |at| tap.apply(narrow, at, stride, rows_from))
-        })
-        .collect();
+    let mut fitted = Vec::with_capacity(resolution * stride);
+    for tap in Axis::new(height, kept[1], fit, &before).taps() {
+        narrow.move_to(tap.source());
+        fitted.extend((0..stride).map(|at| tap.apply(&narrow.values, at, stride, tap.first)));
+    }
     Ok(RgbImage::from_raw(resolution as u32, resolution as u32, fitted)
         .expect("one value per channel and pixel"))
 }
 
+/// Rows of the source that are already resized: those for one row of the result. A tall image can have so many
+/// rows that all of them together would not fit in memory.
+struct Narrow<'a> {
+    image: &'a RgbImage,
+    columns: Vec<Tap>,
+    rows: Range<usize>,
+    values: Vec<u8>,
+}
+
+impl Narrow<'_> {
+    /// Resizes the source's `rows`, neither end of which is before the last one's.
+    fn move_to(&mut self, rows: Range<usize>) {
+        let passed = self.rows.len().min(rows.start - self.rows.start);
+        self.values.drain(..passed * self.columns.len() * 3);
+        let width = self.image.width() as usize * 3;
+        for row in self.rows.end.max(rows.start)..rows.end {
+            let row = &self.image.as_raw()[row * width..][..width];
+            let pixel = |tap: &Tap| [0, 1, 2].map(|channel| tap.apply(row, channel, 3, 0));
+            self.values.extend(self.columns.iter().flat_map(pixel));
+        }
+        self.rows = rows;
+    }
+}
+
 /// How the kept pixels of one axis are computed from the source.
 struct Axis {
-    taps: Vec<Tap>,
+    source: usize,
+    /// Source pixels per resized one.
+    scale: f64,
+    kept: Range<u64>,
+    interpolation: Interpolation,
 }
 
 impl Interpolation {
@@ -154,13 +175,13 @@ impl Axis {
         let first = before(left_over).min(left_over);
         let scale = source as f64 / resized as f64;
         let kept = first..first + fit.resolution as u64;
-        Self { taps: kept.map(|at| Tap::new(at, scale, source, fit.interpolation)).collect() }
+        Self { source, scale, kept, interpolation: fit.interpolation }
     }
 
-    /// The range of source pixels that contribute to any output pixel.
-    fn source(&self) -> Range<usize> {
-        let end = |tap: &Tap| tap.first + tap.weights.len();
-        self.taps.first().map_or(0, |tap| tap.first)..self.taps.last().map_or(0, end)
+    /// One for each kept pixel. Those of millions of pixels are large, so they are made one by one.
+    fn taps(self) -> impl Iterator<Item = Tap> {
+        let Self { source, scale, kept, interpolation } = self;
+        kept.map(move |at| Tap::new(at, scale, source, interpolation))
     }
 }
 
@@ -182,6 +203,11 @@ impl Tap {
             (scaled + 0.5f64.copysign(scaled)) as i32
         };
         Self { first, weights: weights.into_iter().map(fixed).collect() }
+    }
+
+    /// The range of source pixels.
+    fn source(&self) -> Range<usize> {
+        self.first..self.first + self.weights.len()
     }
 
     /// The weighted sum of values `stride` apart. `start` is the index in `values` of the axis's pixel
@@ -294,6 +320,27 @@ mod tests {
         let square = fit(&line, 256).unwrap();
         assert_eq!(square.dimensions(), (256, 256));
         assert!(square.pixels().any(|pixel| pixel.0 == [255; 3]));
+    }
+
+    /// As if all rows were resized first, which this test can afford.
+    #[test]
+    fn few_rows_of_a_tall_picture_are_resized_at_a_time() {
+        let tall = RgbImage::from_fn(5, 4000, |x, y| image::Rgb([x, y, x * y].map(|value| value as u8)));
+        let fit = Fit { shorter: 16, resolution: 16, interpolation: Interpolation::Bilinear };
+        let narrow = || {
+            let columns = Axis::new(5, 5, fit, &half_to_even).taps().collect();
+            Narrow { image: &tall, columns, rows: 0..0, values: Vec::new() }
+        };
+        let (mut all, mut some) = (narrow(), narrow());
+        all.move_to(0..4000);
+        let mut expected = Vec::new();
+        for tap in Axis::new(4000, 4000, fit, &half_to_even).taps() {
+            expected.extend((0..48).map(|at| tap.apply(&all.values, at, 48, 0)));
+            some.move_to(tap.source());
+            // Those of two rows of the result, between which it interpolates.
+            assert!(some.values.len() <= 2 * 4000 / 16 * 48, "{}", some.values.len());
+        }
+        assert_eq!(squeeze(&tall, 16).unwrap().into_raw(), expected);
     }
 
     #[test]

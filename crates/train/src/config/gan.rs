@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Optimizer;
 use super::ranges::none_negative;
+use residua_core::config::rqvae::rgb;
 use residua_core::config::{Config, Unread, read_known, read_section, within};
 use residua_core::error::Result;
 
@@ -131,7 +132,7 @@ impl Gan {
 
     /// Refuses invalid values.
     pub(super) fn check(&self) -> Result<()> {
-        within("gan.disc.arch.in_channels", self.disc.arch.in_channels, 4)?;
+        rgb("gan.disc.arch.in_channels", self.disc.arch.in_channels)?;
         within("gan.disc.arch.num_layers", self.disc.arch.num_layers, 8)?;
         within("gan.disc.arch.ndf", self.disc.arch.ndf, 1024)?;
         let loss = &self.loss;
@@ -215,6 +216,7 @@ mod tests {
     fn invalid_values_are_refused_in_one_line() {
         for (section, expected) in [
             ("{disc: {arch: {num_layers: 0}}}", "num_layers"),
+            ("{disc: {arch: {in_channels: 1}}}", "gan.disc.arch.in_channels: expected 3"),
             ("{disc: {optimizer: {init_lr: 0}}}", "gan.disc.optimizer.init_lr"),
             ("{loss: {disc_weight: -1}}", "disc_weight"),
             ("{loss: {disc_loss: wasserstein}}", "wasserstein"),
