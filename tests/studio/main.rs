@@ -2,6 +2,7 @@
 
 mod accessible;
 mod animation;
+mod awaited;
 mod brought;
 mod captions;
 mod codebook;

@@ -51,6 +51,9 @@ impl State {
             self.found.patches.over();
             self.ask_for_patches();
         }
+        if job.label == DECODING && self.jobs.of(DECODING).is_none() {
+            self.give_up_awaiting();
+        }
         if LOADING.contains(&job.label) && !matches!(event, Event::Done(_)) {
             self.loading.coming = None;
         }
@@ -126,6 +129,7 @@ impl State {
         if let Some(document) = self.document_of(&seen.stack) {
             document.take_seen(seen);
         }
+        self.do_awaiting();
     }
 
     fn take_layers(&mut self, layers: Arc<Layers>) {

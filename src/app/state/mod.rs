@@ -79,6 +79,8 @@ pub struct State {
     pub found: Found,
     /// Whether the layers of the open document wait until the models are idle.
     layers_wait: bool,
+    /// What to do once the current state of the open document is decoded.
+    awaiting: Vec<fn(&mut Self)>,
     /// The pictures of this session.
     pub gallery: Gallery,
     /// The condition for new pictures.
@@ -115,6 +117,7 @@ impl State {
             loading: Loading::default(),
             found: Found::default(),
             layers_wait: false,
+            awaiting: Vec::new(),
             gallery: Gallery::default(),
             condition: Condition::Unconditional,
             previews: Vec::new(),
