@@ -16,6 +16,7 @@ mod explain;
 mod first_steps;
 mod gallery;
 mod generate;
+mod given_up;
 mod log;
 mod mask;
 mod models;

@@ -47,6 +47,9 @@ const PATCHES: &str = "decoding codes";
 /// Label of the jobs that preview alternative codes at the pinned position.
 const CHOICES: &str = "decoding choices";
 
+/// Label of the jobs that measure how unlikely the open codes are.
+const SURPRISE: &str = "measuring surprise";
+
 /// Label of the jobs that count the tokens of a caption.
 const COUNTING: &str = "counting tokens";
 

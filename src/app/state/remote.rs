@@ -59,6 +59,8 @@ impl State {
         });
         let was_read = opening.is_some();
         self.loading.picture = opening.or_else(|| self.loading.picture.take());
+        self.give_up_revising();
+        self.revising.forget_surprise();
         self.previews.clear();
         self.found.patches = Patches::default();
         self.found.choices = Choices::default();
