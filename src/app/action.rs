@@ -217,9 +217,9 @@ impl Action {
             Self::RemoveChosen => state.remove_chosen(),
             Self::ChooseNone => state.gallery.chosen.clear(),
             Self::ExportGrid => files::export_grid(state),
-            Self::SavePicture => files::save_picture(state),
+            Self::SavePicture => state.once_decoded(files::save_picture),
             Self::SaveCodes => files::save_codes(state),
-            Self::Keep => state.keep(),
+            Self::Keep => state.once_decoded(State::keep),
             #[cfg(not(target_family = "wasm"))]
             Self::LookForRun(folder) => state.look_for_run(folder),
             #[cfg(not(target_family = "wasm"))]

@@ -92,6 +92,7 @@ fn document() -> Result<Document> {
     let (add, select) = (pictures(1)?, pictures(1 + depth)?);
     document.seen = Some(Arc::new(Seen {
         stack: stack.clone(),
+        limits: document.edit().limits.clone(),
         picture: add[depth - 1].clone(),
         quality: Some((20.0, 0.7)),
         bits_per_pixel: 0.4,

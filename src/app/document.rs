@@ -138,6 +138,13 @@ impl Document {
         }
     }
 
+    /// The current state's picture, once it is decoded.
+    pub fn decoded(&self) -> Option<&Arc<Picture>> {
+        let Edit { stack, limits, .. } = self.edit();
+        let seen = self.seen.as_ref().filter(|seen| seen.stack == *stack && seen.limits == *limits);
+        seen.map(|seen| &seen.picture)
+    }
+
     /// Takes the decoded stack.
     pub fn take_seen(&mut self, seen: Arc<Seen>) {
         self.seen = Some(seen);
@@ -151,6 +158,11 @@ impl Document {
     pub fn take_layers(&mut self, layers: Arc<Layers>) {
         self.layers = Some(layers);
         self.preview = None;
+    }
+
+    /// Forgets all pictures of the codes, because another model decodes them now.
+    pub fn forget_decoded(&mut self) {
+        (self.preview, self.seen, self.layers) = (None, None, None);
     }
 
     /// Whether the codes of all depths are viewed, summed.

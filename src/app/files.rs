@@ -69,10 +69,10 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Captures the open document; None if it has no picture yet.
+    /// Captures the open document; None if its current state has no picture yet.
     pub fn of(state: &State) -> Option<Self> {
         let document = state.document.as_ref()?;
-        let picture = document.seen.as_ref()?.picture.clone();
+        let picture = document.decoded()?.clone();
         let recipe = state.recipe().map(|recipe| recipe.to_json());
         Some(Self {
             stem: Path::new(&document.name).file_stem().unwrap_or_default().to_string_lossy().into_owned(),

@@ -93,6 +93,8 @@ pub struct Studio {
     /// How each panel shows them.
     pub views: Views,
     ctx: Context,
+    /// Whether a text field had the focus at the end of the last frame.
+    typing: bool,
     /// Where the panels are.
     layout: Layout,
     /// A cell to pin once the codes are available.
@@ -131,6 +133,7 @@ impl Studio {
             state,
             views: Views::default(),
             ctx: ctx.clone(),
+            typing: false,
             layout: storage.map_or_else(Layout::default, Layout::recall),
             pin: start.pin,
             #[cfg(not(target_family = "wasm"))]
@@ -149,6 +152,7 @@ impl Studio {
         CentralPanel::no_frame()
             .show(ui, |ui| self.layout.show(ui, &self.state, &mut self.views, &mut actions));
         apply(actions, &mut self.state, ui.ctx());
+        self.typing = ui.ctx().text_edit_focused();
     }
 
     #[cfg(not(target_family = "wasm"))]
@@ -224,7 +228,7 @@ impl App for Studio {
     fn logic(&mut self, ctx: &Context, _: &mut Frame) {
         self.state.receive();
         self.take_files(ctx);
-        apply(shortcuts::pressed(ctx), &mut self.state, ctx);
+        apply(shortcuts::pressed(ctx, self.typing), &mut self.state, ctx);
         self.pin_at_start();
         #[cfg(not(target_family = "wasm"))]
         if let Some(screenshot) = &mut self.screenshot {

@@ -2,6 +2,8 @@
 
 mod curves;
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,10 +72,15 @@ enum News {
 impl Training {
     /// Starts a run; requests a redraw of `ctx` whenever there is news.
     pub fn start(&mut self, options: TrainOptions, device: DeviceChoice, ctx: &Context) {
+        self.run(ctx, move |work| work.train(&options, device));
+    }
+
+    /// Runs `train` on its own thread.
+    fn run(&mut self, ctx: &Context, train: impl FnOnce(&Work) -> Result<PathBuf> + Send + 'static) {
         let (sender, news) = async_channel::unbounded();
         let (stop, pause) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let work = Work { sender, ctx: ctx.clone(), stop: stop.clone(), pause: pause.clone() };
-        let thread = std::thread::spawn(move || work.run(&options, device));
+        let thread = std::thread::spawn(move || work.run(train));
         let running = Running { thread: Some(thread), news, stop, pause };
         // Forgets what was found in the folder, too: once the run has ended, there is one.
         *self = Self { running: Some(running), ..Self::default() };
@@ -160,7 +167,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
         if let Some(thread) = self.thread.take() {
-            // A panic has already been reported.
+            // Its panics are caught.
             let _ = thread.join();
         }
     }
@@ -175,11 +182,16 @@ struct Work {
 }
 
 impl Work {
-    fn run(&self, options: &TrainOptions, device: DeviceChoice) {
-        let ended = match self.train(options, device) {
-            Ok(checkpoint) => Ended::Done(checkpoint),
-            Err(Error::Cancelled) => Ended::Stopped,
-            Err(error) => Ended::Failed(error.to_string()),
+    /// Runs `train` and says how it ended. A panic ends only this run.
+    fn run(&self, train: impl FnOnce(&Self) -> Result<PathBuf>) {
+        let ended = match catch_unwind(AssertUnwindSafe(|| train(self))) {
+            Ok(Ok(checkpoint)) => Ended::Done(checkpoint),
+            Ok(Err(Error::Cancelled)) => Ended::Stopped,
+            Ok(Err(error)) => Ended::Failed(error.to_string()),
+            Err(panic) => Ended::Failed(format!(
+                "training crashed ({}): please report it; you can resume from the last checkpoint",
+                panic_message(&*panic)
+            )),
         };
         self.tell(News::Ended(ended));
     }
@@ -207,5 +219,36 @@ impl Work {
         // Fails only if the studio has closed.
         let _ = self.sender.try_send(news);
         self.ctx.request_repaint();
+    }
+}
+
+/// What a panic said.
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Waits until the run has ended.
+    fn ended(training: &mut Training) -> Ended {
+        while training.is_running() {
+            std::thread::yield_now();
+            training.receive();
+        }
+        training.ended.clone().expect("it has ended")
+    }
+
+    #[test]
+    fn a_panic_ends_its_run_and_another_one_can_start() {
+        let mut training = Training::default();
+        let ctx = Context::default();
+        training.run(&ctx, |_| panic!("a test of {} panics", 1));
+        let Ended::Failed(reason) = ended(&mut training) else { panic!("{:?}", training.ended) };
+        assert!(reason.starts_with("training crashed (a test of 1 panics)"), "{reason}");
+        training.run(&ctx, |_| Ok("checkpoint".into()));
+        assert_eq!(ended(&mut training), Ended::Done("checkpoint".into()));
     }
 }

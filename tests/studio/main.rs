@@ -2,6 +2,7 @@
 
 mod accessible;
 mod animation;
+mod awaited;
 mod brought;
 mod captions;
 mod codebook;
@@ -15,6 +16,7 @@ mod explain;
 mod first_steps;
 mod gallery;
 mod generate;
+mod given_up;
 mod log;
 mod mask;
 mod models;

@@ -216,3 +216,21 @@ fn a_file_that_is_still_read_at_the_loss_of_the_models_must_be_opened_again() {
     let notice = desk.state().log.notice.as_ref().expect("a warning");
     assert_eq!(notice.text, "a test lost the models; reloading the model; open the file again");
 }
+
+/// A page does not remember a model from a local file, but its next worker still has the file.
+#[test]
+fn the_open_model_is_reloaded_even_if_the_settings_name_another() {
+    let mut desk = Desk::new();
+    let state = &mut desk.harness.state_mut().state;
+    let code = state.document.as_ref().unwrap().stack().at(1, 2, 0).unwrap();
+    state.edit(|document| document.set_code([1, 2], 0, (code + 1) % 64));
+    let edited = state.document.as_ref().unwrap().stack().clone();
+    let before = state.loaded.as_ref().unwrap().name.clone();
+    state.settings.model = "characters-128-ar".into();
+    state.lost("a test lost the models");
+    desk.settle();
+    assert_eq!(desk.state().loaded.as_ref().unwrap().name, before);
+    assert_eq!(desk.stack(), edited);
+    let document = desk.state().document.as_ref().unwrap();
+    assert!(document.undoable().is_some() && document.decoded().is_some());
+}

@@ -107,6 +107,7 @@ pub fn train_shared(
     let [document, carried] = places.described(&course.config.document, &options.out);
     let mut run = Run {
         trainee: trainee.as_mut(),
+        device,
         folder: &held.folder,
         document: &carried,
         plan: course.plan,

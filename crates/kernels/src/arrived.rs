@@ -18,14 +18,12 @@ pub async fn arrived<E: Display>(
     data: impl Future<Output = Result<TensorData, E>>,
 ) -> Result<TensorData> {
     let data = data.await;
-    let worked = failure::check();
+    let worked = failure::check(device);
     // Without memory every kernel is wrong, which says nothing about the kernels.
     #[cfg(target_family = "wasm")]
     if !matches!(worked, Err(Error::OutOfMemory)) {
         verdicts::confirm(device).await;
     }
-    #[cfg(not(target_family = "wasm"))]
-    let _ = device;
     worked?;
     data.map_err(|error| Error::invalid(format!("the device failed: {error}; try the CPU")))
 }

@@ -212,6 +212,8 @@ pub struct Encoded {
 pub struct Seen {
     /// The stack.
     pub stack: Arc<CodeStack>,
+    /// Number of codes of each cell that its picture uses, row-major.
+    pub limits: Arc<Vec<usize>>,
     /// Its picture.
     pub picture: Arc<Picture>,
     /// PSNR in decibels and SSIM against the original, if there is one.

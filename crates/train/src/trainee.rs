@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 use web_time::Instant;
 
@@ -172,6 +172,8 @@ impl Plan {
 pub struct Run<'a> {
     /// The model in training.
     pub trainee: &'a mut dyn Trainee,
+    /// Where it runs.
+    pub device: &'a Device,
     /// The run's folder.
     pub folder: &'a RunFolder,
     /// The run's configuration, saved in each checkpoint.
@@ -247,7 +249,7 @@ impl Run<'_> {
             let mut measured = self.learn(step, rate, &mut batches, task)?;
             let slow = pace.end();
             images += self.plan.parts * batches.size();
-            residua_kernels::device::failure::check()?;
+            residua_kernels::device::failure::check(self.device)?;
             let steps = step + 1;
             self.check(steps, &measured)?;
             let is_last = steps == self.plan.steps;

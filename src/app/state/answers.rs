@@ -40,16 +40,13 @@ impl State {
             self.previews.clear();
         }
         self.end_preview(matches!(job.purpose, Purpose::Replace { .. }) && !matches!(event, Event::Done(_)));
-        // A job that another one supersedes is cancelled too, and means nothing here.
-        if matches!(event, Event::Failed(_)) {
-            self.give_up_revising();
-        }
-        if matches!(job.purpose, Purpose::Replace { .. }) {
-            self.revise_waiting();
-        }
+        self.go_on_revising(&job, &event);
         if job.label == PATCHES {
             self.found.patches.over();
             self.ask_for_patches();
+        }
+        if job.label == DECODING && self.jobs.of(DECODING).is_none() {
+            self.give_up_awaiting();
         }
         if LOADING.contains(&job.label) && !matches!(event, Event::Done(_)) {
             self.loading.coming = None;
@@ -126,6 +123,7 @@ impl State {
         if let Some(document) = self.document_of(&seen.stack) {
             document.take_seen(seen);
         }
+        self.do_awaiting();
     }
 
     fn take_layers(&mut self, layers: Arc<Layers>) {
@@ -158,6 +156,9 @@ impl State {
         if let Some(document) = self.document_of(&surprise.stack).filter(same) {
             document.surprise = Some(surprise.clone());
             self.revise_next(surprise);
+        } else {
+            // The codes or their condition have changed since.
+            self.ask_for_worst();
         }
     }
 
@@ -206,7 +207,7 @@ impl State {
         {
             document.preview = Some(made.picture);
             self.edit(|document| document.take_cells(what, cells, &made.stack));
-            self.revised();
+            self.ask_for_worst();
         }
     }
 

@@ -114,7 +114,10 @@ impl State {
             Some(Document { name, source: Some(source), .. }) => {
                 self.loading.picture.get_or_insert((name, source));
             }
-            Some(document) if fits(&document) => self.keep_open(document),
+            Some(mut document) if fits(&document) => {
+                document.forget_decoded();
+                self.keep_open(document);
+            }
             _ => (),
         }
         if let Some((name, source)) = self.loading.picture.take() {

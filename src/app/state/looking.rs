@@ -9,7 +9,7 @@ use residua_core::error::Result;
 use residua_io::image_io::Picture;
 use residua_protocol::{CaptionTokens, Command, Condition, Neighbours, View};
 
-use super::{Browsed, CHOICES, COUNTING, SUGGESTIONS, State};
+use super::{Browsed, CHOICES, COUNTING, DECODING, SUGGESTIONS, State};
 
 impl State {
     /// Requests the open stack's picture and layers.
@@ -18,6 +18,33 @@ impl State {
         if let Some(document) = &self.document {
             let view = document.view();
             self.send(Command::Show(view));
+        }
+    }
+
+    /// Does `what` once the picture of the open codes is decoded, which it may be already. Until then, the document shows an
+    /// earlier picture.
+    pub fn once_decoded(&mut self, what: fn(&mut Self)) {
+        match &self.document {
+            Some(document) if document.decoded().is_some() => what(self),
+            Some(_) => {
+                self.awaiting.push(what);
+                if self.jobs.of(DECODING).is_none() {
+                    self.show();
+                }
+            }
+            None => (),
+        }
+    }
+
+    /// Does what awaits the picture of the open codes, if it is decoded.
+    pub(super) fn do_awaiting(&mut self) {
+        std::mem::take(&mut self.awaiting).into_iter().for_each(|what| self.once_decoded(what));
+    }
+
+    /// Gives up what awaits a picture that nobody decodes any more, so that it does not happen to another one.
+    pub(super) fn give_up_awaiting(&mut self) {
+        if !std::mem::take(&mut self.awaiting).is_empty() {
+            self.log.add(Level::Warning, "the picture was given up before it was decoded, and is not saved");
         }
     }
 

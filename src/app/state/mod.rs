@@ -47,6 +47,9 @@ const PATCHES: &str = "decoding codes";
 /// Label of the jobs that preview alternative codes at the pinned position.
 const CHOICES: &str = "decoding choices";
 
+/// Label of the jobs that measure how unlikely the open codes are.
+const SURPRISE: &str = "measuring surprise";
+
 /// Label of the jobs that count the tokens of a caption.
 const COUNTING: &str = "counting tokens";
 
@@ -79,6 +82,8 @@ pub struct State {
     pub found: Found,
     /// Whether the layers of the open document wait until the models are idle.
     layers_wait: bool,
+    /// What to do once the current state of the open document is decoded.
+    awaiting: Vec<fn(&mut Self)>,
     /// The pictures of this session.
     pub gallery: Gallery,
     /// The condition for new pictures.
@@ -115,6 +120,7 @@ impl State {
             loading: Loading::default(),
             found: Found::default(),
             layers_wait: false,
+            awaiting: Vec::new(),
             gallery: Gallery::default(),
             condition: Condition::Unconditional,
             previews: Vec::new(),

@@ -87,6 +87,7 @@ impl State {
         document.source = source;
         document.recipe = recipe.cloned();
         self.document = Some(document);
+        self.give_up_awaiting();
         self.found.neighbours = None;
         self.found.explained = None;
         self.revising.forget_picture();

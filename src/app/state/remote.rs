@@ -59,6 +59,8 @@ impl State {
         });
         let was_read = opening.is_some();
         self.loading.picture = opening.or_else(|| self.loading.picture.take());
+        self.give_up_revising();
+        self.revising.forget_surprise();
         self.previews.clear();
         self.found.patches = Patches::default();
         self.found.choices = Choices::default();
@@ -70,9 +72,11 @@ impl State {
         let again: String = lost.map(|(_, again)| *again).collect();
         self.log.add(Level::Warning, format!("{reason}; reloading the model{again}"));
         self.loading.reloads = true;
-        let (model, rqvae) = match self.loading.coming {
-            Some(model) => (model.into(), None),
-            None => (self.settings.model.clone(), self.settings.rqvae.clone()),
+        // The settings have no model that lasts only as long as the page.
+        let (model, rqvae) = match (self.loading.coming, &self.loaded) {
+            (Some(model), _) => (model.into(), None),
+            (None, Some(loaded)) => (loaded.name.clone(), loaded.rqvae_place.clone()),
+            (None, None) => (self.settings.model.clone(), self.settings.rqvae.clone()),
         };
         self.load(&model, rqvae);
     }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use crate::app::document::kept;
+use crate::app::jobs::{Job, Purpose};
 use residua_core::codes::CodeStack;
 use residua_core::sampling::Forced;
-use residua_protocol::{Command, Condition, Surprise};
+use residua_protocol::{Command, Condition, Event, Surprise};
 
-use super::State;
+use super::{SURPRISE, State};
 
 /// The undo name of a revision.
 const REVISE: &str = "revise cells";
@@ -33,7 +34,7 @@ pub struct Revising {
 }
 
 impl Revising {
-    /// Discards the request for surprise, because the condition changed.
+    /// Discards the request for surprise, because the condition changed or no answer will come.
     pub(super) fn forget_surprise(&mut self) {
         self.asked = None;
     }
@@ -73,9 +74,20 @@ impl State {
         }
     }
 
-    /// Revises the cells that were painted in the meantime.
-    pub(super) fn revise_waiting(&mut self) {
-        if let Some(cells) = self.revising.waiting.take() {
+    /// Once a job of a revision has ended, revises the cells that were painted in the meantime, unless it failed. If it was
+    /// stopped, no other worst cells are revised.
+    pub(super) fn go_on_revising(&mut self, job: &Job, event: &Event) {
+        let replaces = matches!(job.purpose, Purpose::Replace { .. });
+        // One that another one supersedes is cancelled too, and means nothing here.
+        let measures = job.label == SURPRISE && self.jobs.of(SURPRISE).is_none();
+        if (replaces || measures) && !matches!(event, Event::Done(_)) {
+            self.revising.worst = 0;
+        }
+        if !replaces {
+            return;
+        }
+        let waiting = self.revising.waiting.take();
+        if let Some(cells) = waiting.filter(|_| !matches!(event, Event::Failed(_))) {
             self.revise_cells_now(cells);
         }
     }
@@ -137,8 +149,8 @@ impl State {
         self.revise_selected();
     }
 
-    /// Continues with the next worst cell after a revision.
-    pub(super) fn revised(&mut self) {
+    /// Asks which cell is the worst now, if any revisions remain.
+    pub(super) fn ask_for_worst(&mut self) {
         if self.revising.worst > 0 {
             self.ask_surprise();
         }

@@ -71,14 +71,14 @@ impl State {
         }
     }
 
-    /// Adds the open stack and its picture to the gallery.
+    /// Adds the open stack and its picture to the gallery, if it is decoded.
     pub fn keep(&mut self) {
         let Some(document) = &self.document else { return };
-        let Some(seen) = &document.seen else { return };
+        let Some(picture) = document.decoded() else { return };
         self.gallery.add(Item {
             name: document.name.clone(),
             origin: Origin::Edited,
-            picture: seen.picture.clone(),
+            picture: picture.clone(),
             stack: Some(document.stack().clone()),
             recipe: self.recipe().map(std::sync::Arc::new),
         });

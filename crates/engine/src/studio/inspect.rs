@@ -137,7 +137,8 @@ pub async fn see(
         None => None,
     };
     let bits_per_pixel = rate(model, view.stack.depth())?;
-    Ok(Seen { stack: view.stack.clone(), picture, quality, bits_per_pixel, on_device })
+    let (stack, limits) = (view.stack.clone(), view.limits.clone());
+    Ok(Seen { stack, limits, picture, quality, bits_per_pixel, on_device })
 }
 
 /// Decodes a view's layers; `None` if this gave way, because other work `waits`. `whole` is the view's picture from [`see`].

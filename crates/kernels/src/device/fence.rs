@@ -22,11 +22,11 @@ enum State {
 impl Fence {
     /// A fence after everything queued on `device` so far.
     pub async fn new(device: &Device) -> Self {
-        let DispatchDevice::Cube(device) = device.as_dispatch() else { return Self(State::Passed(Ok(()))) };
-        let done = device.client().sync();
+        let DispatchDevice::Cube(cube) = device.as_dispatch() else { return Self(State::Passed(Ok(()))) };
+        let (done, device) = (cube.client().sync(), device.clone());
         let mut done: Pin<Box<dyn Future<Output = Result<()>>>> = Box::pin(async move {
             let done = done.await;
-            failure::check()?;
+            failure::check(&device)?;
             done.map_err(|error| Error::invalid(format!("the device failed: {error:?}")))
         });
         // The first poll registers the callback, so poll once now.

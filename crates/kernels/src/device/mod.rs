@@ -109,7 +109,7 @@ fn init(setup: &WgpuSetup) -> Result<Device> {
         Error::invalid(format!("could not open the graphics adapter {name}: {e}; use the CPU"))
     })?;
     // Called last because this replaces CubeCL's own error handler.
-    failure::watch(&setup.device);
+    failure::watch(&opened, &setup.device);
     Ok(opened)
 }
 
@@ -123,11 +123,10 @@ pub async fn renew(device: &Device) -> Result<Option<Device>> {
     let Some(setup) = SETUP.get().filter(|_| !is_cpu(device)) else { return Ok(None) };
     // Let the queued work finish. It is already known to have failed.
     let _ = Fence::new(device).await.wait().await;
-    if !failure::forget() {
+    if !failure::forget(device) {
         return Ok(None);
     }
     device.memory_cleanup();
-    failure::forget();
     init(setup).map(Some)
 }
 
@@ -178,6 +177,6 @@ pub fn kind(device: &Device) -> &'static str {
 #[cfg(not(target_family = "wasm"))]
 pub fn wait(device: &Device) -> Result<()> {
     let done = device.sync();
-    failure::check()?;
+    failure::check(device)?;
     done.map_err(|e| Error::invalid(format!("the device failed: {e:?}")))
 }
