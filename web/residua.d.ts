@@ -79,6 +79,13 @@ export interface SampleOptions extends ConditionOptions {
    * their condition.
    */
   guidance?: PerDepth;
+  /**
+   * For contextual models: drafts the cells in this many random parts, each given those before it. Default: 16, or fewer for a
+   * part of the cells. 0 only revises the codes given to `complete`.
+   */
+  draft?: number;
+  /** For contextual models: how often the draft is revised, and in how many parts each time. Default: 2 and 2. */
+  revise?: { rounds: number; parts: number };
 }
 
 /** Other names than these are refused. */

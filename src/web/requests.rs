@@ -2,7 +2,7 @@
 
 use residua_core::config::PerDepth;
 use residua_core::error::{Error, Result};
-use residua_engine::api::{CodeStack, Explaining, Filter, Model, Sampling};
+use residua_engine::api::{CodeStack, Explaining, Filter, Model, Rounds, Sampling};
 use residua_protocol::Condition;
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,6 +25,8 @@ pub struct Wish {
     guidance: Option<PerDepth<f32>>,
     class: Option<Value>,
     prompt: Option<String>,
+    draft: Option<u32>,
+    revise: Option<Rounds>,
 }
 
 impl Wish {
@@ -35,12 +37,14 @@ impl Wish {
         fill(&mut filters, "topK", self.top_k, |filter| &mut filter.top_k)?;
         fill(&mut filters, "topP", self.top_p, |filter| &mut filter.top_p)?;
         fill(&mut filters, "guidance", self.guidance, |filter| &mut filter.guidance)?;
-        Ok(sampling
+        let sampling = sampling
             .condition(condition(self.class, self.prompt)?)
             .count(self.count.unwrap_or(1))
             .seed(self.seed.unwrap_or_default())
             .first(self.first.unwrap_or_default())
-            .adjust(|depth, filter| *filter = filters[depth]))
+            .adjust(|depth, filter| *filter = filters[depth]);
+        let sampling = self.draft.into_iter().fold(sampling, Sampling::draft);
+        Ok(self.revise.into_iter().fold(sampling, Sampling::revise))
     }
 }
 

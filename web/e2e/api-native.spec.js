@@ -48,10 +48,12 @@ for (const transformer of [STAGE2, CONTEXTUAL]) {
   test(`${path.basename(transformer)}: samples, completions and explanations are the native ones`, async ({ page, server }, info) => {
     const folder = info.outputPath('native');
     const codes = nativeCodes(folder, STAGE1);
-    const found = await page.evaluate(async ({ model, rqvae, codes }) => {
+    const [schedule, options] = transformer === CONTEXTUAL ?
+      [{ draft: 4, revise: { rounds: 1, parts: 3 } }, ['--draft', '4', '--revise', '1x3']] : [{}, []];
+    const found = await page.evaluate(async ({ model, rqvae, codes, schedule }) => {
       const residua = await window.api.Residua.load(model, { device: 'cpu', rqvae });
       const stack = { codes, shape: residua.shape };
-      const wish = { class: 2, seed: 7, count: 2, temperature: 0.9, topK: [1, 5, 64, 5], topP: 0.95 };
+      const wish = { class: 2, seed: 7, count: 2, temperature: 0.9, topK: [1, 5, 64, 5], topP: 0.95, ...schedule };
       const codesOf = (made) => made.map(({ codes }) => [...codes]);
       return {
         sampled: codesOf(await residua.sample(wish)),
@@ -59,10 +61,10 @@ for (const transformer of [STAGE2, CONTEXTUAL]) {
         columns: codesOf(await residua.complete(stack, (_, column) => column < 3, { class: 2 })),
         explanation: await residua.explain(stack, [4, 5, 1], { class: '2', count: 3 }),
       };
-    }, { ...await publishBoth(server, transformer), codes });
+    }, { ...await publishBoth(server, transformer), codes, schedule });
 
     const model = ['--model', transformer, '--class', '2'];
-    const wish = [...model, '--seed', '7', '-n', '2', '--temperature', '0.9', '--top-k', '1,5,64,5', '--top-p', '0.95'];
+    const wish = [...model, '--seed', '7', '-n', '2', '--temperature', '0.9', '--top-k', '1,5,64,5', '--top-p', '0.95', ...options];
     const sampled = native('sample', ...wish, '--out', path.join(folder, 'sampled'));
     expect(strayed(found.sampled, sampled.stacks)).toBe(0);
     const file = path.join(folder, 'codes.npy');
