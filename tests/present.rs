@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use burn::tensor::{Device, Tensor};
 use eframe::egui::Vec2;
 use eframe::egui::accesskit::Role;
-use eframe::egui_wgpu::{RenderState, RendererOptions, WgpuSetup};
+use eframe::egui::mutex::RwLock;
+use eframe::egui_wgpu::{RenderState, Renderer, RendererOptions, WgpuSetup};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
@@ -189,6 +190,9 @@ fn the_shader_draws_what_the_twin_computes() {
 /// A studio that draws pictures straight from its models' buffers, with the sample picture open.
 fn studio() -> Harness<'static, Studio> {
     let Shared { window, models } = shared();
+    // Each harness needs a renderer of its own.
+    let renderer = Renderer::new(&window.device, window.target_format, RendererOptions::PREDICTABLE);
+    let window = RenderState { renderer: Arc::new(RwLock::new(renderer)), ..window.clone() };
     let harness = Harness::builder().with_size(Vec2::new(1280.0, 800.0)).with_max_steps(64);
     let renderer = WgpuTestRenderer::from_render_state(window.clone());
     let mut harness = harness.renderer(renderer).build_eframe(|context| {
@@ -196,7 +200,7 @@ fn studio() -> Harness<'static, Studio> {
         let image = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/samples/red-cat.png");
         let start = Start { model: Some(MODEL.into()), file: Some(image.into()), ..Start::default() };
         let mut studio = Studio::new(&context.egui_ctx, engine, "gpu", start, None);
-        studio.draw_on_device(window);
+        studio.draw_on_device(&window);
         studio
     });
     settle(&mut harness);

@@ -52,7 +52,7 @@ const IMPOSSIBLE: &[(&str, &str)] = &[
     ("explain samples/red-cat.png --row 8 --col 0", "row 8, column 0, depth 0 is outside the 8x8x4"),
     ("explain samples/red-cat.png --row 0 --col 8", "row 0, column 8, depth 0 is outside"),
     ("explain samples/red-cat.png --row 0 --col 0 --depth 4", "depth 4 is outside"),
-    ("sample --model fixtures/rqt-token-embedding --class 0", "give one (rqvae)"),
+    ("sample --model fixtures/rqt-token-embedding --class 0", "name its RQ-VAE, too"),
     ("bench --preset none", "preset none does not exist; choose one of ffhq-355m"),
     ("bench --preset tiny --runs 0", "expected at least one run"),
     ("bench --preset tiny --batch 0", "batches of 1 to 1024"),

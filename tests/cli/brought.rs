@@ -293,7 +293,7 @@ fn a_transformer_run_keeps_its_rqvae() {
     desk.does("decode seen/p000-reconstruction.png --out now.png").warns("was made with another RQ-VAE");
     // A different RQ-VAE is used on request, with a warning.
     desk.does("sample --model t1 --rqvae v1 --class cat --out other")
-        .warns("was trained on the codes of another RQ-VAE");
+        .warns("was trained on the codes of an RQ-VAE other than");
 }
 
 /// No file of a run contains an absolute path.

@@ -115,7 +115,7 @@ fn a_converted_pair_stays_a_pair() {
     desk.does("convert t t.safetensors");
     desk.does("convert t both/stage2.safetensors");
     desk.does("convert v both/stage1.safetensors");
-    let another = "another RQ-VAE";
+    let another = "an RQ-VAE other than";
     for (model, out) in [("t.safetensors", "alone"), ("both", "both-out")] {
         assert!(!sample(model, out).stderr.contains(another), "{model}");
         assert_eq!(pixels(out), pixels("first"), "{model}");

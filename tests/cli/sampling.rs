@@ -249,8 +249,8 @@ fn warmth(desk: &Desk, folder: &str) -> f64 {
 fn a_caption_without_known_words_gives_a_warning() {
     let desk = Desk::new();
     for (prompt, message) in [
-        ("\u{1f431}", "nothing in the caption \"\u{1f431}\" is known to this model"),
-        ("-", "nothing in the caption \"-\" is known to this model"),
+        ("\u{1f431}", "this model knows nothing in the caption \"\u{1f431}\""),
+        ("-", "this model knows nothing in the caption \"-\""),
         ("", "--prompt is empty"),
     ] {
         let mut command = desk.command("sample");
