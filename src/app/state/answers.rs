@@ -40,7 +40,7 @@ impl State {
             self.previews.clear();
         }
         self.end_preview(matches!(job.purpose, Purpose::Replace { .. }) && !matches!(event, Event::Done(_)));
-        self.go_on_revising(&job, &event);
+        self.continue_revising(&job, &event);
         if job.label == PATCHES {
             self.found.patches.over();
             self.ask_for_patches();

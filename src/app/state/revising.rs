@@ -76,7 +76,7 @@ impl State {
 
     /// Once a job of a revision has ended, revises the cells that were painted in the meantime, unless it failed. If it was
     /// stopped, no other worst cells are revised.
-    pub(super) fn go_on_revising(&mut self, job: &Job, event: &Event) {
+    pub(super) fn continue_revising(&mut self, job: &Job, event: &Event) {
         let replaces = matches!(job.purpose, Purpose::Replace { .. });
         // One that another one supersedes is cancelled too, and means nothing here.
         let measures = job.label == SURPRISE && self.jobs.of(SURPRISE).is_none();

@@ -38,10 +38,30 @@ pub fn notes(config: &Config, train: &TrainConfig, augmentation: Augmentation) -
             .then(|| "arch.ema: true gives no decay, so no EMA is kept; the published trainer never updates its EMA. Set a decay such as 0.999 to keep one".into()),
         train.ema
             .map(|decay| format!("arch.ema: the saved model is the EMA with decay {decay}; the published trainer never updates its EMA")),
+        restarts_too_many(&config.model, batch),
         (checkpointing == Some(true))
             .then(|| "arch.checkpointing: ignored, activations are stored instead of recomputed; this needs more memory and gives the same result".into()),
     ];
     all.into_iter().flatten().collect()
+}
+
+/// What to do if codes of average use are restarted, so that much of a codebook moves in every step.
+fn restarts_too_many(model: &ModelConfig, batch: usize) -> Option<String> {
+    let ModelConfig::RqVae(model) = model else { return None };
+    let (hparams, depth) = (&model.hparams, model.depth());
+    let [rows, columns, _] = hparams.code_shape;
+    let latents = batch * rows * columns;
+    let thresholds = hparams.restart_threshold.values("restart_threshold", depth).ok()?;
+    let sizes = model.codebook_sizes().ok()?;
+    let is_high = |(&threshold, &size): (&f64, &usize)| threshold >= latents as f64 / size as f64;
+    let (threshold, size) = thresholds.iter().zip(&sizes).find(|&pair| is_high(pair))?;
+    hparams.restart_unused_codes.then(|| {
+        format!(
+            "restart_threshold: {threshold} restarts many of the {size} codes in every step, as a batch has only {latents} \
+             latents for them; set it to {:.2} or less, or raise batch_size",
+            latents as f64 / *size as f64 / 4.0
+        )
+    })
 }
 
 /// The probabilities above 0 with which training leaves something out.
@@ -71,6 +91,16 @@ mod tests {
         let mut all = notes(&config, &train, augmentation);
         all.truncate(2);
         all.try_into().expect("two notes")
+    }
+
+    /// The published batch is that of four processes.
+    #[test]
+    fn a_batch_with_few_latents_for_a_codebook_is_named() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/published/ffhq-stage1.yaml");
+        let config = Config::parse("c", &std::fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(restarts_too_many(&config.model, 128), None);
+        let note = restarts_too_many(&config.model, 32).unwrap();
+        assert!(note.contains("2048 codes in every step") && note.contains("0.25 or less"), "{note}");
     }
 
     #[test]
