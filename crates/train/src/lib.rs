@@ -28,6 +28,7 @@ mod published_tests;
 pub mod rank_share;
 #[cfg(test)]
 mod rank_share_tests;
+mod reconstruction;
 pub mod record;
 pub mod rqtransformer;
 pub mod rqvae;

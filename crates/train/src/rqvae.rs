@@ -6,14 +6,13 @@ use super::blank::{blank, white};
 use super::codebooks::{Assigned, Moving, MovingCodebook, MovingCodebooks, Restart};
 use super::parameters::{Gradients, Named, Parameters};
 use super::rank_share::RankShare;
-use super::ssim::ssim;
-use residua_core::config::{Focus, SSIM_WINDOW};
+use super::reconstruction::compare;
 use residua_core::error::{Error, Result};
 use residua_core::random::uniform;
 use residua_kernels::dropout::Noise;
 use residua_kernels::values;
 use residua_model::RqVae;
-use residua_model::rqvae::{Bottleneck, Hparams, ReconstructionLoss, RqVaeConfig, commitment_loss};
+use residua_model::rqvae::{Bottleneck, RqVaeConfig, commitment_loss};
 use residua_model::{Loader, Parameter};
 use residua_weights::WeightFile;
 
@@ -304,40 +303,6 @@ fn quantized_pictures(
         |picture| std::iter::repeat_n(f32::from(u8::from(is_kept(picture))), cells.dims()[0] / pictures);
     let kept: Vec<f32> = (0..pictures as u32).flat_map(of_cell).collect();
     Some(Tensor::<1>::from_floats(kept.as_slice(), &cells.device().inner()).unsqueeze_dim(1))
-}
-
-/// How much errors at each pixel of `images` `[B, 3, H, W]` count, `[1, 1, H, W]`, with a mean of 1. `None` if all count
-/// the same.
-fn focus_weights(focus: &[Focus], images: &Tensor<4>) -> Option<Tensor<4>> {
-    let [.., height, width] = images.dims();
-    let mut weights = vec![1.0f32; height * width];
-    for Focus { rows, columns, weight } in focus {
-        for row in rows[0]..rows[1] {
-            weights[row * width..][columns[0]..columns[1]].fill(*weight as f32);
-        }
-    }
-    let mean = weights.iter().sum::<f32>() / weights.len() as f32;
-    weights.iter_mut().for_each(|weight| *weight /= mean);
-    let tensor =
-        || Tensor::<1>::from_floats(weights.as_slice(), &images.device()).reshape([1, 1, height, width]);
-    (!focus.is_empty()).then(tensor)
-}
-
-/// The configured reconstruction loss.
-fn compare(hparams: &Hparams, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
-    let difference = made.clone() - images.clone();
-    let distances = match hparams.loss_type {
-        ReconstructionLoss::L1 => difference.abs(),
-        ReconstructionLoss::Mse => difference.powi_scalar(2),
-    };
-    let distance = match focus_weights(&hparams.focus, &images) {
-        Some(weights) => (distances * weights).mean(),
-        None => distances.mean(),
-    };
-    if hparams.ssim_weight == 0.0 {
-        return distance;
-    }
-    distance + (ssim(made, images, SSIM_WINDOW).neg() + 1.0) * hparams.ssim_weight
 }
 
 /// Reads the codebooks of `config` from `file`, where `prefix` comes before each name.

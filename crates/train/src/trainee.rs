@@ -18,6 +18,7 @@ use residua_core::error::{Error, Result};
 use residua_core::files;
 use residua_core::task::Task;
 use residua_io::image_io::{Picture, sheet};
+use residua_model::tensors::from_tensor;
 use residua_weights::WeightFile;
 
 /// Pixels between the pictures of a sheet.
@@ -391,13 +392,6 @@ pub fn passes(
 
 /// Rows of `images` `[B, 3, H, W]` as pictures, row by row.
 pub fn pictures(rows: &[Tensor<4>]) -> Result<Vec<Picture>> {
-    let mut all = Vec::new();
-    for images in rows {
-        let [count, channels, height, width] = images.dims();
-        let values = residua_kernels::values(images.clone());
-        for image in values.chunks_exact(channels * height * width).take(count) {
-            all.push(Picture::new(width, height, image.to_vec())?);
-        }
-    }
-    Ok(all)
+    let row = |images: &Tensor<4>| pollster::block_on(from_tensor(images.clone()));
+    Ok(rows.iter().map(row).collect::<Result<Vec<_>>>()?.concat())
 }

@@ -288,9 +288,10 @@ impl RqVaeConfig {
         }
         for Focus { rows, columns, weight } in &h.focus {
             let is_inside = |&[first, end]: &[usize; 2]| first < end && end <= d.resolution;
-            if ![rows, columns].into_iter().all(is_inside) || !(0.0..=1000.0).contains(weight) {
+            let counts = *weight > 0.0 && *weight <= 1000.0;
+            if ![rows, columns].into_iter().all(is_inside) || !counts {
                 return Err(Error::invalid(format!(
-                    "focus: expected rows and columns within {} pixels, and a weight of 0 to 1000, found rows {rows:?}, \
+                    "focus: expected rows and columns within {} pixels, and a weight above 0 and up to 1000, found rows {rows:?}, \
                      columns {columns:?} and weight {weight}",
                     d.resolution
                 )));
@@ -348,6 +349,16 @@ mod tests {
             ),
             ("hparams", "latent_loss_weight: -1.0", "latent_loss_weight: expected a number of 0 or more"),
             ("hparams", "blank_weight: -0.5", "blank_weight: expected a number of 0 or more, found -0.5"),
+            (
+                "hparams",
+                r#"focus: [{"rows": [0, 33], "columns": [0, 8], "weight": 2}]"#,
+                "focus: expected rows and columns within 32 pixels",
+            ),
+            (
+                "hparams",
+                r#"focus: [{"rows": [0, 8], "columns": [0, 8], "weight": 0}]"#,
+                "focus: expected rows and columns within 32 pixels, and a weight above 0",
+            ),
             ("hparams", "ssim_weight: -0.5", "ssim_weight: expected a number of 0 or more, found -0.5"),
         ] {
             let mut document = Config::parse("c", CONFIG).unwrap().document;
