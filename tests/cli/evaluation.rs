@@ -166,7 +166,7 @@ fn folders_of_a_model_without_class_names_may_be_other_classes() {
     assert!(!run.stderr.contains("does not name its classes"), "{run:?}");
 }
 
-/// One line tells of all texts that cannot be read.
+/// One line covers all text files that cannot be read.
 #[test]
 fn unreadable_texts_are_counted() {
     let desk = desk();

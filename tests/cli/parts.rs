@@ -61,7 +61,7 @@ fn parts_sample_the_files_of_one_process() {
     let half = contents(&desk, "turns");
     assert!(!half.contains_key("codes.npy") && half.contains_key("000001.png"), "{:?}", half.keys());
     assert!(!half.contains_key("000000.png"), "{:?}", half.keys());
-    // A part continues, and another number of parts goes on from it.
+    // A part resumes, and another number of parts continues from it.
     std::fs::remove_file(desk.path("turns/000003.png")).unwrap();
     assert_eq!(desk.json(&format!("{line} --out turns --part 1/2"))["made"], 1);
     in_parts(&desk, &format!("{line} --out turns"), 4);

@@ -253,7 +253,7 @@ fn a_crop_is_dragged_within_a_frame() {
     let grip = desk.harness.get_by_label("Corner of the square").rect().center();
     desk.drag_at_once(&[vec![grip, by(grip, -10.0, -40.0), by(grip, -30.0, -30.0)]]);
     let body = desk.harness.get_by_label("Square").rect().center();
-    // The second drag goes on from where the first one ends, and may be as short as a click.
+    // The second drag continues where the first one ends, and may be as short as a click.
     desk.drag_at_once(&[
         vec![body, by(body, 5.0, 0.0), by(body, -10.0, 20.0)],
         vec![body, by(body, 1.0, 0.0)],

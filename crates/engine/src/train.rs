@@ -172,10 +172,10 @@ fn start(options: &TrainOptions, run: &mut Run<'_>, document: &Value, record: &R
 /// Gives `trainee` the weights of the model `from`, except those whose names start with one of `reinitialize`.
 fn take(trainee: &mut dyn Trainee, from: &str, reinitialize: &[String], stage: Stage) -> Result<()> {
     let checkpoint = Checkpoint::open(from, Some(stage), StateKind::Auto)?;
-    let (judges_anew, anew): (Vec<String>, Vec<String>) =
+    let (of_judges, of_model): (Vec<String>, Vec<String>) =
         reinitialize.iter().cloned().partition(|name| name.starts_with(DISCRIMINATOR));
-    let judges = checkpoint.discriminator()?.filter(|_| judges_anew.is_empty());
-    let mut others = trainee.take(&checkpoint.weights.without(&anew)?)?;
+    let judges = checkpoint.discriminator()?.filter(|_| of_judges.is_empty());
+    let mut others = trainee.take(&checkpoint.weights.without(&of_model)?)?;
     if let Some((judges, prefix)) = judges {
         others.extend(trainee.take_judges(&judges, prefix)?);
     }

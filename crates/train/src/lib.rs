@@ -34,7 +34,6 @@ pub mod rqtransformer;
 pub mod rqvae;
 pub mod run;
 pub mod schedule;
-mod ssim;
 pub mod stage1;
 pub mod stage2;
 pub mod trainee;

@@ -44,7 +44,7 @@ arch:
     restart_by_error: true
     blank_weight: 0.5
     unquantized_rate: 0.4
-    ssim_weight: 0.1
+    focus: [{rows: [2, 6], columns: [0, 4], weight: 5.0}]
   ddconfig:
     {z_channels: 8, resolution: 8, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 1], num_res_blocks: 1, dropout: 0.1}
 optimizer: {type: sgd, init_lr: 0.02, max_gn: 1.0}

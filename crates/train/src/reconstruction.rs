@@ -1,26 +1,21 @@
-//! The reconstruction loss of stage 1 (paper, equation 5), with options for details that it would hardly count.
+//! The reconstruction loss of stage 1 (paper, equation 5), in which some parts of an image may count more.
 
 use burn::tensor::Tensor;
 
-use super::ssim::ssim;
-use residua_core::config::{Focus, SSIM_WINDOW};
+use residua_core::config::Focus;
 use residua_model::rqvae::{Hparams, ReconstructionLoss};
 
 /// The configured distance of the reconstructions `made` from `images`, both `[B, 3, H, W]`: one element.
 pub fn compare(hparams: &Hparams, made: Tensor<4>, images: Tensor<4>) -> Tensor<1> {
-    let difference = made.clone() - images.clone();
+    let difference = made - images.clone();
     let distances = match hparams.loss_type {
         ReconstructionLoss::L1 => difference.abs(),
         ReconstructionLoss::Mse => difference.powi_scalar(2),
     };
-    let distance = match focus_weights(&hparams.focus, &images) {
+    match focus_weights(&hparams.focus, &images) {
         Some(weights) => (distances * weights).mean(),
         None => distances.mean(),
-    };
-    if hparams.ssim_weight == 0.0 {
-        return distance;
     }
-    distance + (ssim(made, images, SSIM_WINDOW).neg() + 1.0) * hparams.ssim_weight
 }
 
 /// How much errors at each pixel of `images` `[B, 3, H, W]` count, `[1, 1, H, W]`, with a mean of 1. `None` if all count

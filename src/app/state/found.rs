@@ -9,7 +9,7 @@ use residua_metrics::Usage;
 use residua_protocol::Neighbours;
 use residua_protocol::explanation::Explanation;
 
-/// What the loaded models have found out. Other models begin anew.
+/// What the loaded models have computed so far. Loading other models resets it.
 #[derive(Default)]
 pub struct Found {
     /// Codes near the pinned one.

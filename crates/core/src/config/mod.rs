@@ -16,7 +16,7 @@ mod transforms;
 pub use architecture::Architecture;
 pub use precision::Precision;
 pub use rqtransformer::{ConditionKind, RqTransformerConfig};
-pub use rqvae::{Focus, RqVaeConfig, SSIM_WINDOW};
+pub use rqvae::{Focus, RqVaeConfig};
 pub use sampling::{DefaultSampling, SamplingSection};
 pub use state::StateKind;
 pub use transforms::Transforms;

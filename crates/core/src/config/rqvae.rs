@@ -71,10 +71,6 @@ pub struct Hparams {
     /// published key.
     #[serde(default)]
     pub unquantized_rate: f64,
-    /// Weight of 1 minus the structural similarity in windows of [`SSIM_WINDOW`] pixels a side, added to the reconstruction loss. Not a
-    /// published key.
-    #[serde(default)]
-    pub ssim_weight: f64,
     /// Parts of the picture where errors count more, for pictures that are aligned, such as faces (compare
     /// "Make-A-Scene", arXiv 2203.13131, section 3.3). Not a published key.
     #[serde(default)]
@@ -147,9 +143,6 @@ pub struct DdConfig {
 fn yes() -> bool {
     true
 }
-/// Side of the windows of `ssim_weight`, in pixels.
-pub const SSIM_WINDOW: usize = 8;
-
 fn one() -> usize {
     1
 }
@@ -252,8 +245,7 @@ impl RqVaeConfig {
             not_negative("restart_threshold", threshold)?;
         }
         not_negative("latent_loss_weight", h.latent_loss_weight)?;
-        not_negative("blank_weight", h.blank_weight)?;
-        not_negative("ssim_weight", h.ssim_weight)
+        not_negative("blank_weight", h.blank_weight)
     }
 
     fn check_shapes(&self) -> Result<()> {
@@ -278,12 +270,6 @@ impl RqVaeConfig {
                 "code_shape: expected to divide the latent's {:?}, found {:?}",
                 &h.latent_shape[..2],
                 &h.code_shape[..2]
-            )));
-        }
-        if h.ssim_weight != 0.0 && d.resolution % SSIM_WINDOW != 0 {
-            return Err(Error::invalid(format!(
-                "resolution: expected a multiple of {SSIM_WINDOW} for ssim_weight, found {}",
-                d.resolution
             )));
         }
         for Focus { rows, columns, weight } in &h.focus {
@@ -359,7 +345,6 @@ mod tests {
                 r#"focus: [{"rows": [0, 8], "columns": [0, 8], "weight": 0}]"#,
                 "focus: expected rows and columns within 32 pixels, and a weight above 0",
             ),
-            ("hparams", "ssim_weight: -0.5", "ssim_weight: expected a number of 0 or more, found -0.5"),
         ] {
             let mut document = Config::parse("c", CONFIG).unwrap().document;
             let (key, value) = value.split_once(": ").unwrap();
@@ -372,7 +357,7 @@ mod tests {
     #[test]
     fn values_at_their_limits_are_accepted() {
         let mut document = Config::parse("c", CONFIG).unwrap().document;
-        for key in ["decay", "restart_threshold", "latent_loss_weight", "blank_weight", "ssim_weight"] {
+        for key in ["decay", "restart_threshold", "latent_loss_weight", "blank_weight"] {
             document["arch"]["hparams"][key] = 0.into();
         }
         Config::from_document("c", document).unwrap();

@@ -49,7 +49,7 @@ pub struct CodebookView {
 }
 
 impl CodebookView {
-    /// Starts anew with other models, and switches to a folder's counts once they are complete.
+    /// Resets with other models, and switches to a folder's counts once they are complete.
     fn follow(&mut self, loaded: &Arc<Loaded>, folder: Option<&Arc<Usage>>) {
         if !self.loaded.as_ref().is_some_and(|of| Arc::ptr_eq(of, loaded)) {
             *self = Self { loaded: Some(loaded.clone()), ..Self::default() };
